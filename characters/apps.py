@@ -1,0 +1,7 @@
+"""Registers the characters app."""
+
+from django.apps import AppConfig
+
+
+class CharactersConfig(AppConfig):
+    name = "characters"

@@ -1,0 +1,7 @@
+"""Registers the generation app."""
+
+from django.apps import AppConfig
+
+
+class GenerationConfig(AppConfig):
+    name = "generation"

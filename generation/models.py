@@ -1,0 +1,56 @@
+"""Pictures: one Generation (one-to-one with a Job) asks for several Outputs."""
+
+from django.db import models
+from django.urls import reverse
+
+from characters.models import Character
+from isengard.jobs.models import Job
+from training.models import Lora
+
+
+class Generation(models.Model):
+    job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="generation")
+    character = models.ForeignKey(Character, null=True, on_delete=models.CASCADE, related_name="generations")
+    lora = models.ForeignKey(Lora, null=True, on_delete=models.SET_NULL, related_name="generations")
+    base = models.CharField(max_length=40, help_text="catalog key of the base model")
+    prompt = models.TextField(help_text="as the user wrote it, with the trigger word inserted once")
+    params = models.JSONField(help_text="every parameter, validated and frozen at submit; `seed` is always a number")
+    count = models.PositiveSmallIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"generation {self.job_id}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("generation:detail", args=[self.job.public_id])
+
+
+class OutputQuerySet(models.QuerySet["Output"]):
+    def newest_first(self) -> "OutputQuerySet":
+        return self.order_by("-id")
+
+
+class Output(models.Model):
+    class MediaType(models.TextChoices):
+        IMAGE = "image"
+        VIDEO = "video"
+
+    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="outputs")
+    index = models.PositiveSmallIntegerField()
+    media_type = models.CharField(max_length=5, choices=MediaType.choices, default=MediaType.IMAGE)
+    file = models.CharField(max_length=200)
+    seed = models.PositiveBigIntegerField()
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    size_bytes = models.PositiveBigIntegerField()
+    seconds = models.FloatField(help_text="from the first step to the stored file")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = OutputQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["generation", "index"], name="output_once")]
+        ordering = ["index"]
+
+    def __str__(self) -> str:
+        return f"output {self.generation_id}/{self.index}"

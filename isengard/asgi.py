@@ -1,0 +1,15 @@
+"""The ASGI entry point: HTTP by Django, websockets by Channels behind an exact-origin check."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "isengard.settings")
+http = get_asgi_application()
+
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (Django must be set up first)
+
+from isengard.jobs.routing import websocket_urlpatterns  # noqa: E402
+from isengard.origin import SameOriginWebsocket  # noqa: E402
+
+application = ProtocolTypeRouter({"http": http, "websocket": SameOriginWebsocket(URLRouter(websocket_urlpatterns))})

@@ -1,0 +1,34 @@
+"""Celery carries doorbells only: a message says "wake up, lane", never which job (see jobs/tasks.py)."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "isengard.settings")
+
+app = Celery("isengard")
+app.conf.update(
+    task_serializer="json",
+    accept_content=["json"],
+    task_ignore_result=True,
+    task_acks_late=False,
+    task_default_queue="cpu",
+    worker_prefetch_multiplier=1,
+    worker_disable_prefetch=True,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_soft_shutdown_timeout=60,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={
+        "global_keyprefix": "isengard:",
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+        "visibility_timeout": 3600,
+    },
+    beat_schedule={
+        "watchdog": {"task": "jobs.watchdog", "schedule": 10.0, "options": {"queue": "cpu", "expires": 10}},
+        "sweep-thumbnails": {"task": "characters.sweep", "schedule": 60.0, "options": {"queue": "cpu", "expires": 60}},
+    },
+)
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

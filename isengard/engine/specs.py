@@ -1,0 +1,105 @@
+"""What the engine is asked to do, as plain frozen data that travels as JSON. No torch, no Django.
+
+A spec holds absolute paths and finished decisions: the engine never asks a database and never guesses a default."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """The base model to load: catalog key, family, and the local diffusers folder it was found in."""
+
+    key: str
+    family: str
+    path: str
+
+
+@dataclass(frozen=True)
+class TrainImage:
+    """One training picture: absolute path, SHA-256 of the stored file (names its cache entry), the final caption."""
+
+    path: str
+    sha256: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """One LoRA training. `params` holds exactly the names of `params.training_params(base)`, already validated.
+
+    The engine writes below `run_dir` (run directory layout: rundir.py) and `cache_dir` only. `resume_from` is a resume
+    state inside `run_dir` written by an earlier attempt, or None. `prompts` are the sample prompts with the trigger in."""
+
+    job: str
+    base: BaseModel
+    run_dir: str
+    cache_dir: str
+    images: tuple[TrainImage, ...]
+    trigger_word: str
+    class_word: str
+    prompts: tuple[str, ...]
+    params: dict[str, Any]
+    resume_from: str | None = None
+    # Names for the exported file's header (title, character): no path of this machine ever goes in.
+    title: str = ""
+    kind: Literal["train"] = "train"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "TrainSpec":
+        """TypeError or KeyError: the sender speaks another version."""
+        images = tuple(TrainImage(**image) for image in data["images"])
+        return cls(**{**data, "base": BaseModel(**data["base"]), "images": images, "prompts": tuple(data["prompts"])})
+
+
+@dataclass(frozen=True)
+class LoraRef:
+    """An adapter to apply: absolute path, SHA-256 (names the warm copy), strength (0 = off, 1 = as trained)."""
+
+    path: str
+    sha256: str
+    strength: float
+
+
+@dataclass(frozen=True)
+class GenerateSpec:
+    """Pictures of one prompt, one seed each. `params` holds width, height (px), steps, guidance_scale, negative_prompt.
+
+    Files appear in `out_dir` as `<index:02d>.png`, each with its recipe in the PNG text (`parameters` and `isengard`);
+    `recipe` is what our JSON says beyond the parameters (character, LoRA version …)."""
+
+    job: str
+    base: BaseModel
+    out_dir: str
+    cache_dir: str
+    prompt: str
+    seeds: tuple[int, ...]
+    params: dict[str, Any]
+    loras: tuple[LoraRef, ...] = ()
+    recipe: dict[str, Any] = field(default_factory=dict)
+    preview: bool = True
+    kind: Literal["generate"] = "generate"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "GenerateSpec":
+        """TypeError or KeyError: the sender speaks another version."""
+        loras = tuple(LoraRef(**lora) for lora in data["loras"])
+        return cls(**{**data, "base": BaseModel(**data["base"]), "loras": loras, "seeds": tuple(data["seeds"])})
+
+
+Spec = TrainSpec | GenerateSpec
+
+
+def spec_from_dict(data: dict[str, Any]) -> Spec:
+    """The spec behind a JSON object, by its `kind`. ValueError: unknown kind."""
+    if data.get("kind") == "train":
+        return TrainSpec.from_dict(data)
+    if data.get("kind") == "generate":
+        return GenerateSpec.from_dict(data)
+    raise ValueError(f"unknown kind of spec: {data.get('kind')!r}")

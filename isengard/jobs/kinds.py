@@ -1,0 +1,34 @@
+"""Every kind of job: its label, who handles it (dotted path, imported on first use), its lane, where it runs."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from isengard.jobs.handlers import Handler
+
+
+@dataclass(frozen=True)
+class Kind:
+    label: str
+    handler: str
+    lane: Literal["gpu", "cpu"]
+    prefix: str
+    priority: int
+    # Seconds an engine gets to save and leave after a stop before it is terminated.
+    stop_grace: float
+    # Training starts in a fresh engine process; pictures share a warm one.
+    fresh_engine: bool
+
+
+KINDS: dict[str, Kind] = {
+    "training": Kind("Training", "training.handlers.TrainingHandler", "gpu", "train", 5, 60.0, True),
+    "generation": Kind("Pictures", "generation.handlers.GenerationHandler", "gpu", "gen", 1, 2.0, False),
+}
+
+
+def handler_for(kind: str) -> "Handler":
+    """The handler of a kind. KeyError: no such kind."""
+    module, _, name = KINDS[kind].handler.rpartition(".")
+    handler: Handler = getattr(import_module(module), name)()
+    return handler

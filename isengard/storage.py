@@ -1,0 +1,91 @@
+"""Every path rule under VOLUME_ROOT. The database stores relative keys; only this module turns them into paths."""
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.conf import settings
+
+from isengard.errors import Invalid
+
+
+def absolute(key: str) -> Path:
+    """The file behind a stored key. Invalid: the key points outside the volume (never built from a client's words)."""
+    root: Path = settings.VOLUME_ROOT
+    path = (root / key).resolve()
+    if not path.is_relative_to(root) or path == root:
+        raise Invalid("bad_path", "That file is not part of the studio's data.")
+    return path
+
+
+def key_of(path: Path) -> str:
+    """The stored key of a file below VOLUME_ROOT. Invalid: it lies elsewhere."""
+    resolved = path.resolve()
+    if not resolved.is_relative_to(settings.VOLUME_ROOT):
+        raise Invalid("bad_path", "That file is not part of the studio's data.")
+    return resolved.relative_to(settings.VOLUME_ROOT).as_posix()
+
+
+def photo_key(character: str, image: str, extension: str) -> str:
+    return f"characters/{character}/photos/{image}.{extension}"
+
+
+def thumb_key(character: str, image: str, size: int) -> str:
+    return f"characters/{character}/thumbs/{image}-{size}.webp"
+
+
+def run_key(job: str) -> str:
+    """The training run's folder: samples, checkpoints, resume state, log."""
+    return f"runs/{job}"
+
+
+def lora_key(character: str, name: str) -> str:
+    return f"loras/{character}/{name}.safetensors"
+
+
+def output_key(job: str) -> str:
+    return f"outputs/{job}"
+
+
+def cache_dir() -> Path:
+    """Latents and prompt embeddings, named by content, shared between runs; safe to delete at any time."""
+    return absolute("cache/engine")
+
+
+def job_log(job: str) -> Path:
+    return Path(settings.LOG_DIR) / "jobs" / f"{job}.jsonl"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` that takes its place only when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove(key: str) -> None:
+    """Deletes the file or folder behind a key; one that is already gone is fine."""
+    path = absolute(key)
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def free_bytes() -> int:
+    settings.VOLUME_ROOT.mkdir(parents=True, exist_ok=True)
+    return shutil.disk_usage(settings.VOLUME_ROOT).free

@@ -1,0 +1,22 @@
+"""Composition root: every page and API path of the studio. Imported by nothing but Django."""
+
+from django.contrib import admin
+from django.urls import include, path, register_converter
+from django.views.generic import RedirectView
+
+from isengard.ids import PublicIdConverter
+
+register_converter(PublicIdConverter, "id")
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="characters:list"), name="home"),
+    path("", include("isengard.api_urls")),
+    path("", include("isengard.logs.urls")),
+    path("", include("isengard.jobs.urls")),
+    path("", include("characters.urls")),
+    path("", include("training.urls")),
+    path("", include("generation.urls")),
+    path("admin/", admin.site.urls),
+]
+handler404 = "isengard.views.not_found"
+handler500 = "isengard.views.server_error"

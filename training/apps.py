@@ -1,0 +1,7 @@
+"""Registers the training app."""
+
+from django.apps import AppConfig
+
+
+class TrainingConfig(AppConfig):
+    name = "training"

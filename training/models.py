@@ -1,0 +1,113 @@
+"""Training runs (one-to-one with a Job), their samples and checkpoints, and the LoRAs that come out of them."""
+
+from django.db import models
+from django.urls import reverse
+
+from characters.models import Character
+from isengard.ids import new_id
+from isengard.jobs.models import Job
+
+
+def lora_id() -> str:
+    return new_id("lora")
+
+
+class TrainingRun(models.Model):
+    job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="training_run")
+    character = models.ForeignKey(Character, on_delete=models.CASCADE, related_name="training_runs")
+    preset = models.CharField(max_length=40, default="custom")
+    base = models.CharField(max_length=40, help_text="catalog key of the base model")
+    params = models.JSONField(help_text="every parameter, validated and frozen at submit")
+    trigger_word = models.CharField(max_length=50, help_text="as it was at submit")
+    photos = models.JSONField(help_text="frozen at submit: list of {id, file, sha256, caption}")
+    version = models.PositiveIntegerField(null=True, help_text="v1, v2 … given when it completes; never given twice")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["character", "version"], name="version_once_per_character")]
+
+    def __str__(self) -> str:
+        return f"training of {self.character_id}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("training:detail", args=[self.job.public_id])
+
+
+class Sample(models.Model):
+    """A preview drawn during training; the same seed at every step, so a column of them shows the learning."""
+
+    run = models.ForeignKey(TrainingRun, on_delete=models.CASCADE, related_name="samples")
+    step = models.PositiveIntegerField()
+    prompt_index = models.PositiveSmallIntegerField()
+    prompt = models.TextField()
+    seed = models.PositiveBigIntegerField()
+    file = models.CharField(max_length=200)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "step", "prompt_index"], name="sample_once")]
+        ordering = ["step", "prompt_index"]
+
+    def __str__(self) -> str:
+        return f"sample {self.step}/{self.prompt_index}"
+
+
+class Checkpoint(models.Model):
+    """A LoRA saved along the way. The resume state lies beside it and only the newest is kept."""
+
+    run = models.ForeignKey(TrainingRun, on_delete=models.CASCADE, related_name="checkpoints")
+    step = models.PositiveIntegerField()
+    file = models.CharField(max_length=200)
+    size_bytes = models.PositiveBigIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "step"], name="checkpoint_once")]
+        ordering = ["step"]
+
+    def __str__(self) -> str:
+        return f"checkpoint {self.step}"
+
+
+class LoraQuerySet(models.QuerySet["Lora"]):
+    def newest_first(self) -> "LoraQuerySet":
+        return self.order_by("-id")
+
+    def active(self) -> "LoraQuerySet":
+        return self.filter(is_active=True)
+
+
+class Lora(models.Model):
+    """A finished identity adapter: version n of its character. Files are never overwritten, numbers never reused."""
+
+    public_id = models.CharField(max_length=20, unique=True, default=lora_id, editable=False)
+    character = models.ForeignKey(Character, on_delete=models.CASCADE, related_name="loras")
+    run = models.OneToOneField(TrainingRun, null=True, on_delete=models.SET_NULL, related_name="lora")
+    version = models.PositiveIntegerField()
+    base = models.CharField(max_length=40)
+    family = models.CharField(max_length=40)
+    file = models.CharField(max_length=200)
+    sha256 = models.CharField(max_length=64)
+    size_bytes = models.PositiveBigIntegerField()
+    rank = models.PositiveSmallIntegerField()
+    steps = models.PositiveIntegerField()
+    final_loss = models.FloatField(null=True)
+    trigger_word = models.CharField(max_length=50)
+    default_strength = models.FloatField(default=1.0)
+    is_active = models.BooleanField(default=True, help_text="the one that Generate offers first for its character")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = LoraQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["character", "version"], name="lora_version_once"),
+            models.UniqueConstraint(
+                fields=["character"], condition=models.Q(is_active=True), name="one_active_lora_per_character"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.character.name} v{self.version}"
