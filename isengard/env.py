@@ -47,9 +47,9 @@ def folder(name: str, default: Path) -> Path:
     return Path(os.environ.get(name) or default).expanduser().resolve()
 
 
-def database(name: str) -> dict[str, Any]:
+def database(name: str, default: str) -> dict[str, Any]:
     """`postgresql://user:password@host:port/name?host=/socket/dir` as Django's dictionary; the URL itself is never logged."""
-    value = os.environ.get(name) or "postgresql://postgres@127.0.0.1/isengard"
+    value = os.environ.get(name) or default
     url = urlsplit(value)
     if url.scheme not in {"postgres", "postgresql"} or len(url.path) < 2:
         raise BadSetting(name, url.scheme, "give postgresql://user:password@host:port/name")

@@ -6,6 +6,7 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 
 from isengard import env
+from isengard.studio.paths import StatePaths
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -104,13 +105,15 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": env.database("DATABASE_URL")}
+# Without an address of their own, Postgres and Redis are the ones that the launcher runs in the state directory.
+LOCAL_SERVICES = StatePaths.of(STATE_DIR)
+DATABASES = {"default": env.database("DATABASE_URL", LOCAL_SERVICES.database_url)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 
-REDIS_URL = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
+REDIS_URL = os.environ.get("REDIS_URL") or LOCAL_SERVICES.redis_url
 CHANNEL_LAYERS = {
     # The pub/sub layer: the core one drops the newest messages of a slow reader, which are the ones that matter.
     "default": {
