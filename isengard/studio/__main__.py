@@ -1,4 +1,4 @@
-"""`python -m isengard.studio run|up|down`: Postgres and Redis for one command, or until they are told to stop. No Django."""
+"""`python -m isengard.studio run|up|down`: Postgres and Redis for one command, or until told to stop. No Django."""
 
 import argparse
 import os

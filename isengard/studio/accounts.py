@@ -1,4 +1,4 @@
-"""Which account a local server runs as, and the folders made for it. Postgres refuses root, so root lends it to another.
+"""Which account a local server runs as, and its folders. Postgres refuses root, so root lends it to another.
 
 No account is created and no existing folder's mode is changed.
 """
@@ -58,12 +58,23 @@ def _require_a_name(uid: int) -> None:
         ) from error
 
 
+def open_folder(folder: Path) -> Path:
+    """Make `folder` and what is missing above it so that every account can walk through; existing modes stay."""
+    if not folder.is_dir():
+        open_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o711)
+    return folder
+
+
 def private_folder(folder: Path, account: Account | None = None, mode: int = 0o700) -> Path:
     """Make `folder` for us (or for `account`); refuse one that somebody else put there before us."""
     try:
         folder.mkdir(mode=mode, parents=True, exist_ok=True)
     except OSError as error:
-        raise StudioError(f"Cannot create {folder} ({error.strerror}). Set STATE_DIR to a folder you can write.") from error
+        raise StudioError(
+            f"Cannot create {folder} ({error.strerror}). Set STATE_DIR to a folder you can write."
+        ) from error
     found = folder.lstat()
     wanted = account.uid if account else os.geteuid()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (wanted, os.geteuid()):

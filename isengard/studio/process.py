@@ -45,7 +45,7 @@ def alive(pid: int) -> bool:
 def works_in(pid: int, folder: Path) -> bool:
     """Whether the process has `folder` as its working directory, which tells our server from a reused process id."""
     with suppress(OSError):
-        return not HAS_PROC or os.readlink(f"/proc/{pid}/cwd") == str(folder)
+        return not HAS_PROC or Path(f"/proc/{pid}/cwd").readlink() == folder
     return False
 
 

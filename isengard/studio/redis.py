@@ -35,7 +35,9 @@ SETTINGS = {
 def server_version(program: str | Path) -> tuple[int, ...]:
     """(major, minor, patch) that the program reports; empty when it does not run."""
     try:
-        text = subprocess.run([str(program), "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+        text = subprocess.run(
+            [str(program), "--version"], capture_output=True, text=True, timeout=10, check=False
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ()
     found = re.search(r"v=(\d+)\.(\d+)\.(\d+)", text)
@@ -53,8 +55,8 @@ def find_program() -> Path:
     if bundled and bundled.exists():
         return bundled
     raise StudioError(
-        "No Redis was found: there is no valkey-server or redis-server of at least version 7.2 on the PATH, and no bundled "
-        "one for this machine. Install one (Debian: apt-get install valkey-server), or set REDIS_URL."
+        "No Redis was found: no valkey-server or redis-server of at least version 7.2 on the PATH, and none "
+        "bundled for this machine. Install one (Debian: apt-get install valkey-server), or set REDIS_URL."
     )
 
 

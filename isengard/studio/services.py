@@ -1,6 +1,6 @@
-"""Postgres and Redis for as long as somebody uses them: every user holds a shared lock, the keeper stops them after the last.
+"""Postgres and Redis while somebody uses them: each user holds a shared lock, the keeper stops them after the last.
 
-`held()` is the way in. A lock is dropped by the kernel when its holder dies, so a kill -9 leaves nothing running. No Django.
+`held()` is the way in. The kernel drops the lock of a dead holder, so a kill -9 leaves nothing running. No Django here.
 """
 
 import fcntl
@@ -79,7 +79,9 @@ class Hold:
             elif self._ready():
                 return
             time.sleep(0.02)
-        raise StudioError(f"The services did not start within {START_SECONDS:.0f} s (log: {self.paths.file('keeper.log')}).")
+        raise StudioError(
+            f"The services did not start within {START_SECONDS:.0f} s (log: {self.paths.file('keeper.log')})."
+        )
 
     def release(self) -> None:
         """Give the share back; when it was the last one, wait until everything has stopped."""

@@ -1,0 +1,43 @@
+# make run | test | check | demo | bench | lock | clean. Only Python 3.11 or 3.12 with venv has to be there.
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+# `make demo PHOTOS=folder`, `make test TESTS=tests/jobs`
+PHOTOS ?=
+TESTS ?= tests
+BIN := .venv/bin
+WITH_SERVICES := $(BIN)/python -m isengard.studio run --state-dir
+
+.DEFAULT_GOAL := run
+.PHONY: run test check demo bench lock clean installed installed-dev browser
+
+run: installed
+	@exec $(BIN)/python manage.py studio --host $(HOST) --port $(PORT)
+
+test: installed-dev browser
+	@$(WITH_SERVICES) .state/test -- $(BIN)/python -m pytest $(TESTS)
+
+check: installed-dev
+	@PATH="$(CURDIR)/$(BIN):$$PATH" deploy/check.sh
+
+demo: installed
+	@$(WITH_SERVICES) .state/demo -- $(BIN)/python manage.py demo $(if $(PHOTOS),--photos "$(PHOTOS)")
+
+bench: installed
+	@$(BIN)/python -m isengard.engine bench
+
+lock: installed
+	@$(BIN)/python requirements/lock.py
+
+clean:
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache test-results staticfiles
+	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+
+installed:
+	@PYTHON="$(PYTHON)" deploy/venv.sh base
+
+installed-dev:
+	@PYTHON="$(PYTHON)" deploy/venv.sh dev
+
+browser:
+	@deploy/browser.sh
