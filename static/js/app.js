@@ -1,0 +1,289 @@
+// The page's shell: theme, sidebar, dialogs, toasts, failures with their correlation id, lost connection, shortcuts.
+// Knows no page. Other files use window.isengard, and a page's markup uses the data-attributes of docs/look.md.
+
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const one = (selector, root = document) => root.querySelector(selector);
+const root = document.documentElement;
+const remember = (name, value) => { document.cookie = `${name}=${value};path=/;max-age=31536000;samesite=lax`; };
+const iconUrl = (name) => `${document.body.dataset.icons}#${name}`;
+
+// Ids and requests
+
+const base36 = (count) => [...crypto.getRandomValues(new Uint8Array(count))].map((n) => (n % 36).toString(36)).join("");
+const correlationId = () => `fe-${Date.now().toString(36)}-${base36(9)}`;
+const csrfToken = () => JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"];
+
+const STATUS_SENTENCES = {
+  0: "The studio did not answer. Check that it still runs, then try again.",
+  403: "The studio refused this. Load the page again and retry.",
+  404: "This is no longer there. Load the page again.",
+  413: "This file is larger than the studio takes.",
+  429: "Too many requests at once. Wait a few seconds, then try again.",
+};
+
+function failureSentence(status, type, text) {
+  if (type.includes("json")) {
+    const { detail } = JSON.parse(text || "{}");
+    if (typeof detail === "string") return detail;
+    if (Array.isArray(detail)) return detail.map((part) => `${part.loc?.at(-1) ?? "value"}: ${part.msg}`).join(" ");
+    if (detail?.error) return detail.error;
+  }
+  if (type.startsWith("text/plain") && text && text.length < 400) return text;
+  return STATUS_SENTENCES[status] ?? `The studio had an error (${status}). The log says why.`;
+}
+
+/** fetch with CSRF token and correlation id; rejects with {message, correlation, status} when refused. */
+async function request(url, options = {}) {
+  const sent = correlationId();
+  const headers = { "X-CSRFToken": csrfToken(), "X-Correlation-ID": sent, ...options.headers };
+  const response = await fetch(url, { ...options, headers }).catch(() => null);
+  const correlation = response?.headers.get("X-Correlation-ID") ?? sent;
+  if (response?.ok) return response;
+  const type = response?.headers.get("Content-Type") ?? "";
+  const text = (await response?.clone().text()) ?? "";
+  const status = response?.status ?? 0;
+  throw Object.assign(new Error(failureSentence(status, type, text)), { correlation, status, response });
+}
+
+// Toasts
+
+const LEVEL_ICONS = { success: "circle-check", warning: "triangle-alert", error: "circle-alert", info: "info" };
+const stack = one(".toasts");
+
+function expire(element, seconds) {
+  let timer = setTimeout(() => element.remove(), seconds * 1000);
+  element.addEventListener("mouseenter", () => clearTimeout(timer));
+  element.addEventListener("mouseleave", () => { timer = setTimeout(() => element.remove(), 3000); });
+}
+
+function button(label, act) {
+  const element = document.createElement("button");
+  Object.assign(element, { type: "button", className: "btn btn-sm", textContent: label });
+  element.addEventListener("click", act);
+  return element;
+}
+
+function showLog(correlation) {
+  const link = document.createElement("a");
+  link.href = `${document.body.dataset.logsUrl}?correlation=${encodeURIComponent(correlation)}`;
+  Object.assign(link, { className: "btn btn-sm btn-ghost", textContent: "Show log" });
+  return link;
+}
+
+/** {message, level, undo: URL to POST, correlation, seconds}. Stays a minute with undo, 10 s for errors, else 5 s. */
+function toast({ message, level = "info", undo = "", correlation = "", seconds }) {
+  const element = one("#toast-template").content.firstElementChild.cloneNode(true);
+  element.classList.add(`toast-${level}`);
+  if (level === "error") element.setAttribute("role", "alert");
+  one("use", element).setAttribute("href", iconUrl(LEVEL_ICONS[level] ?? "info"));
+  one("span", element).textContent = message;
+  const actions = one(".toast-actions", element);
+  if (undo) {
+    actions.append(button("Undo", () => { element.remove(); htmx.ajax("POST", undo, { source: document.body, swap: "none" }); }));
+  }
+  if (correlation) {
+    const id = Object.assign(document.createElement("span"), { className: "correlation", textContent: correlation });
+    actions.append(button("Copy id", () => copy(correlation)), showLog(correlation), id);
+  }
+  if (!actions.children.length) actions.remove();
+  one(".btn-close-toast", element).addEventListener("click", () => element.remove());
+  stack.append(element);
+  raise(stack);
+  expire(element, seconds ?? (undo ? 60 : level === "error" ? 10 : 5));
+}
+
+// A popover lies in the top layer, so a toast is seen above an open dialog; showing it again puts it on top of newer ones.
+function raise(element) {
+  element.popover = "manual";
+  if (element.matches(":popover-open")) element.hidePopover();
+  element.showPopover();
+}
+
+const fail = (error) => toast({ message: error.message, level: "error", correlation: error.correlation });
+
+let lastCorrelation = "";
+document.addEventListener("htmx:configRequest", ({ detail }) => { detail.headers["X-Correlation-ID"] = correlationId(); });
+document.addEventListener("htmx:beforeOnLoad", ({ detail: { xhr } }) => {
+  lastCorrelation = xhr.getResponseHeader("X-Correlation-ID") ?? "";
+});
+document.addEventListener("toast", ({ detail }) => {
+  for (const part of Array.isArray(detail.value) ? detail.value : [detail]) {
+    toast({ correlation: part.level === "error" ? lastCorrelation : "", ...part });
+  }
+});
+document.addEventListener("htmx:responseError", ({ detail: { xhr, elt } }) => {
+  const told = (xhr.getResponseHeader("HX-Trigger") ?? "").includes('"toast"');
+  if (told || elt.closest("[data-quiet]")) return;
+  const message = failureSentence(xhr.status, xhr.getResponseHeader("Content-Type") ?? "", xhr.responseText);
+  toast({ message, level: "error", correlation: lastCorrelation });
+});
+// A 422 with a form in it is shown in place; with JSON in it there is nothing to swap.
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const json = (detail.xhr.getResponseHeader("Content-Type") ?? "").includes("json");
+  if (json && detail.xhr.status >= 400) detail.shouldSwap = false;
+});
+
+// Lost connection: said once, with the time of what is shown
+
+const lostBy = new Set();
+let seenAt = new Date();
+const pill = one(".connection");
+
+function lost(channel) {
+  lostBy.add(channel);
+  one("span", pill).textContent = `No live connection. What you see is from ${seenAt.toLocaleTimeString()}.`;
+  pill.hidden = false;
+}
+
+function restored(channel) {
+  seenAt = new Date();
+  lostBy.delete(channel);
+  pill.hidden = lostBy.size > 0;
+}
+
+one("button", pill).addEventListener("click", () => {
+  document.dispatchEvent(new Event("ui:reconnect"));
+  htmx.trigger(document.body, "status:refresh");
+});
+document.addEventListener("htmx:sendError", ({ detail: { elt } }) => {
+  lost("http");
+  if (!elt.closest("[data-quiet]")) toast({ message: STATUS_SENTENCES[0], level: "error" });
+});
+document.addEventListener("htmx:afterOnLoad", () => restored("http"));
+
+// Theme and sidebar
+
+const THEMES = { dark: ["light", "moon", "Dark theme"], light: ["system", "sun", "Light theme"], system: ["dark", "monitor", "System theme"] };
+
+function showTheme() {
+  const [, icon, label] = THEMES[root.dataset.theme] ?? THEMES.dark;
+  for (const control of all("[data-theme-cycle]")) {
+    one("use", control).setAttribute("href", iconUrl(icon));
+    one(".nav-label", control).textContent = label;
+  }
+}
+
+function cycleTheme() {
+  root.dataset.theme = (THEMES[root.dataset.theme] ?? THEMES.dark)[0];
+  remember("theme", root.dataset.theme);
+  showTheme();
+  document.dispatchEvent(new Event("ui:theme"));
+}
+
+function toggleSidebar() {
+  root.dataset.sidebar = root.dataset.sidebar === "narrow" ? "wide" : "narrow";
+  remember("sidebar", root.dataset.sidebar);
+}
+
+// Clicks
+
+async function copy(text, control) {
+  // Outside of localhost the clipboard needs https; selecting a throw-away field works everywhere.
+  if (navigator.clipboard) await navigator.clipboard.writeText(text);
+  else {
+    const field = document.body.appendChild(Object.assign(document.createElement("textarea"), { value: text }));
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  }
+  const use = control && one("use", control);
+  if (!use) return;
+  const before = use.getAttribute("href");
+  use.setAttribute("href", iconUrl("check"));
+  setTimeout(() => use.setAttribute("href", before), 2000);
+}
+
+function openDialog(dialog) {
+  if (!dialog.open) dialog.showModal();
+  dialog.dispatchEvent(new Event("ui:open"));
+}
+
+const CLICKS = {
+  "[data-dialog-open]": (control) => openDialog(one(control.dataset.dialogOpen)),
+  "[data-dialog-close]": (control) => control.closest("dialog").close(),
+  "[data-theme-cycle]": cycleTheme,
+  "[data-sidebar-toggle]": toggleSidebar,
+  "[data-copy]": (control) => copy(control.dataset.copy, control),
+};
+
+document.addEventListener("click", (event) => {
+  for (const menu of all("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+  if (event.target.matches("dialog:not(.viewer)")) return event.target.close();
+  if (event.metaKey || event.ctrlKey) return;
+  for (const [selector, act] of Object.entries(CLICKS)) {
+    const control = event.target.closest(selector);
+    if (control) { event.preventDefault(); return void act(control); }
+  }
+});
+
+// Keyboard
+
+const typing = (element) => element.closest("input:not([type=checkbox], [type=radio], [type=range]), textarea, select, [contenteditable]");
+const topmost = () => all("dialog[open]").at(-1) ?? one("main");
+const GO = { c: 0, d: 1, t: 2, g: 3 };
+let goUntil = 0;
+
+function shortcut(event) {
+  const { key, target } = event;
+  const scope = topmost();
+  if ((event.metaKey || event.ctrlKey) && key === "Enter") return one(".btn-primary:not(:disabled)", target.closest("form") ?? scope);
+  if (event.metaKey || event.ctrlKey || event.altKey) return null;
+  if (key === "Escape") return one("details.menu[open] > summary");
+  if (typing(target)) return null;
+  if (key in GO && event.timeStamp < goUntil) return all(".sidebar a.nav-item")[GO[key]];
+  goUntil = key === "g" ? event.timeStamp + 1000 : 0;
+  if (key === "?") return one("[data-dialog-open='#help']");
+  const wanted = `[data-key="${CSS.escape(key)}"]`;
+  return one(wanted, target.closest(".tile") ?? scope) ?? one(wanted, scope);
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented) return;
+  const control = event.key === "/" && !typing(event.target) ? one("[data-search]", topmost()) : shortcut(event);
+  if (!control) return;
+  event.preventDefault();
+  if (control.matches("[data-search]")) control.focus();
+  else control.click();
+});
+
+// What arrives with every page and fragment: colours and focus points, relative times, lists that stay at their end
+
+function duration(seconds) {
+  if (seconds === null || !Number.isFinite(seconds) || seconds < 0) return "–";
+  if (seconds < 59.5) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60), hours = Math.floor(minutes / 60);
+  if (minutes < 60) return `${minutes} min`;
+  if (hours < 24) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  return hours % 24 ? `${Math.floor(hours / 24)} d ${hours % 24} h` : `${Math.floor(hours / 24)} d`;
+}
+
+function tellTimes() {
+  for (const element of all("time[data-timeago]")) {
+    const seconds = (Date.now() - Date.parse(element.dateTime)) / 1000;
+    if (seconds < 30 * 86400) element.textContent = seconds < 10 ? "just now" : `${duration(seconds)} ago`;
+  }
+}
+
+const scrolledAway = new Map();
+document.addEventListener("scroll", ({ target }) => {
+  if (!target.dataset?.scrollEnd) return;
+  const gap = Math.max(target.scrollHeight - target.scrollTop - target.clientHeight, target.scrollWidth - target.scrollLeft - target.clientWidth);
+  scrolledAway.set(target.dataset.scrollEnd, gap > 24 ? { left: target.scrollLeft, top: target.scrollTop } : null);
+}, { capture: true, passive: true });
+
+function dress(node) {
+  const within = (selector) => [...(node.matches(selector) ? [node] : []), ...all(selector, node)];
+  for (const element of within("[data-tint]")) element.style.setProperty("--tint", element.dataset.tint);
+  for (const element of within("[data-focus]")) element.style.setProperty("--focus", element.dataset.focus);
+  for (const element of within("[data-scroll-end]")) {
+    element.scrollTo(scrolledAway.get(element.dataset.scrollEnd) ?? { left: element.scrollWidth, top: element.scrollHeight });
+  }
+  tellTimes();
+}
+
+window.isengard = { toast, fail, request, failureSentence, correlationId, csrfToken, lost, restored, duration };
+htmx.onLoad(dress);
+showTheme();
+setInterval(tellTimes, 30000);
+for (const element of all(".toast", stack)) expire(element, element.matches(".toast-error") ? 10 : 5);
+if (stack.children.length) raise(stack);
