@@ -1,0 +1,53 @@
+"""The engine's own command line: `python -m isengard.engine serve | train SPEC | generate SPEC | capabilities | bench`.
+
+Needs no Django and no service. Events are JSON lines on stdout; everything else goes to stderr."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from isengard.engine import capabilities, serve
+from isengard.engine.backends.base import Working
+from isengard.engine.backends.native import NativeBackend
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m isengard.engine", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+    loop = commands.add_parser("serve", help="take jobs on stdin until told to quit")
+    loop.add_argument("--lock", type=Path, help="file to hold a lock on while alive: one engine per device")
+    loop.add_argument("--parent", type=int, help="process id of the worker to end with")
+    for name, what in (("train", "train a LoRA"), ("generate", "make pictures")):
+        job = commands.add_parser(name, help=f"{what} as a spec file says, then end")
+        job.add_argument("spec", type=Path, help="JSON as isengard/engine/specs.py describes it")
+    commands.add_parser("capabilities", help="what this machine can run, as JSON")
+    measure = commands.add_parser("bench", help="measure the engine on the tiny base model of the repository")
+    measure.add_argument("--json", type=Path, help="write the figures there too")
+    return top
+
+
+def main() -> int:
+    options = parser().parse_args()
+    if options.command == "serve":
+        backend = NativeBackend()
+        return serve.main(Working(backend), backend.facts, lock=options.lock, parent=options.parent)
+    if options.command == "capabilities":
+        print(json.dumps(capabilities.probe().to_dict(), indent=2))
+        return 0
+    if options.command == "bench":
+        from isengard.engine import bench
+
+        return bench.main(options.json)
+    return once(options.command, options.spec)
+
+
+def once(kind: str, path: Path) -> int:
+    """One job from a spec file; 0 when it went well. Ctrl-C stops it as `stop` would: save, then leave."""
+    spec = {**json.loads(path.read_text()), "kind": kind}
+    backend = NativeBackend()
+    return 0 if serve.Server(Working(backend), serve.prepare(), backend.facts()).once(spec) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

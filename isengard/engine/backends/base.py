@@ -1,0 +1,49 @@
+"""What a backend is: who does the work (this process on PyTorch, or a server). Not what model: that is a family.
+
+No torch here: a backend imports what it needs when it first works."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from isengard.engine.errors import EngineError
+from isengard.engine.events import Event, Sink, Stop
+from isengard.engine.specs import GenerateSpec, TrainSpec, spec_from_dict
+
+
+class Backend(Protocol):
+    """One per engine process; its methods are called one at a time, always by the same thread."""
+
+    key: str
+
+    def facts(self) -> Event:
+        """The fields of `ready`: `device` (cpu or cuda) and `torch` (its version). Must not import torch."""
+        ...
+
+    def train(self, spec: TrainSpec, sink: Sink, stop: Stop) -> Event:
+        """Trains until done or `stop()`; the fields of the `result` event. EngineError: with what to do next."""
+        ...
+
+    def generate(self, spec: GenerateSpec, sink: Sink, stop: Stop) -> Event:
+        """Makes the pictures; the fields of the `result` event. What it loaded may stay loaded for the next call."""
+        ...
+
+    def close(self) -> None:
+        """Gives back what it holds; it may be used again afterwards."""
+        ...
+
+
+@dataclass(frozen=True)
+class Working:
+    """A backend as the `Work` of serve.py: from plain JSON to the right method."""
+
+    backend: Backend
+
+    def __call__(self, data: Event, sink: Sink, stop: Stop) -> Event:
+        try:
+            spec = spec_from_dict(data)
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"The engine does not understand this job ({error!r}). Restart the studio: parts of it are older."
+            raise EngineError("bad_spec", message) from error
+        if isinstance(spec, TrainSpec):
+            return self.backend.train(spec, sink, stop)
+        return self.backend.generate(spec, sink, stop)

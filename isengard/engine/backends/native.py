@@ -1,0 +1,46 @@
+"""The engine's own backend: PyTorch, diffusers and peft in this process, imported by the first job.
+
+Keeps one registry of warm pipelines for pictures; a training gets the whole device, so it drops them first."""
+
+import gc
+from typing import TYPE_CHECKING
+
+from isengard.engine import capabilities
+from isengard.engine.events import Event, Sink, Stop
+from isengard.engine.specs import GenerateSpec, TrainSpec
+
+if TYPE_CHECKING:
+    from isengard.engine.pipelines import Registry
+
+
+class NativeBackend:
+    key = "native"
+
+    def __init__(self) -> None:
+        self._registry: Registry | None = None
+
+    def facts(self) -> Event:
+        machine = capabilities.probe()
+        return {"device": machine.device, "name": machine.name, "torch": machine.torch}
+
+    def train(self, spec: TrainSpec, sink: Sink, stop: Stop) -> Event:
+        self.close()
+        sink("stage", stage="loading_model", message="Starting PyTorch")
+        from isengard.engine.trainer import loop
+
+        return loop.train(spec, sink, stop)
+
+    def generate(self, spec: GenerateSpec, sink: Sink, stop: Stop) -> Event:
+        if self._registry is None:
+            sink("stage", stage="loading_model", message="Starting PyTorch")
+        from isengard.engine import sampling
+        from isengard.engine.pipelines import Registry
+
+        self._registry = self._registry or Registry(capabilities.probe().device)
+        return sampling.generate(spec, sink, stop, self._registry)
+
+    def close(self) -> None:
+        if self._registry is not None:
+            self._registry.close()
+            self._registry = None
+            gc.collect()
