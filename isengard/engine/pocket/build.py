@@ -1,0 +1,115 @@
+"""Makes Pocket from nothing, stage by stage: data, tokens, reading, autoencoder, latents, transformer, folder.
+
+Each stage leaves a file in the build directory and is skipped when it is there, so a stopped build goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from isengard.engine.pocket import dataset
+from isengard.engine.pocket.folder import publish, tokenizers
+from isengard.engine.pocket.ranks import Ranks, launch
+from isengard.engine.pocket.reading import Readers, learn_to_read, make_clip, make_t5, tokenize
+from isengard.engine.pocket.transformer import pack, pretrain
+from isengard.engine.pocket.vae import (
+    SCALING,
+    SHIFT,
+    fit_components,
+    learn_to_draw,
+    make_vae,
+    psnr,
+    set_encoder,
+    to_pixels,
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where the build lives and how long each stage may take, in minutes."""
+
+    build: Path
+    out: Path
+    reading: float = 3.0
+    vae: float = 10.0
+    transformer: float = 60.0
+    processes: int = 2
+    batch: int = 24
+    compiled: bool = False
+    publish_every: float = 8.0
+
+
+def make_data(plan: Plan) -> None:
+    """captions.json, held-out.npy, pictures.npy, tokens.npz, vae.pt (its encoder; the decoder still random)."""
+    wanted = dataset.portraits()
+    texts, targets = dataset.captions(plan.build / "captions.json", wanted, plan.processes)
+    dataset.render_all(plan.build / "held-out.npy", dataset.held_out(), plan.processes)
+    pictures = dataset.render_all(plan.build / "pictures.npy", wanted, plan.processes)
+    if not (plan.build / "tokens.npz").exists():
+        clip, t5 = tokenize(*tokenizers(), texts)
+        np.savez(plan.build / "tokens.npz", clip=clip, t5=t5, targets=targets)
+    if not (plan.build / "vae.pt").exists():
+        vae = make_vae()
+        set_encoder(vae, *fit_components(pictures[:: len(pictures) // 2000]))
+        torch.save(vae.state_dict(), plan.build / "vae.pt")
+
+
+def make_latents(build: Path) -> None:
+    """latents.npy: (n, 64, 64) float16, packed and normalised as the transformer sees them."""
+    path = build / "latents.npy"
+    if path.exists():
+        return
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    vae, pictures = make_vae().to(device), np.load(build / "pictures.npy", mmap_mode="r")
+    vae.load_state_dict(torch.load(build / "vae.pt", map_location=device))
+    torch.set_num_threads(2)
+    out = np.lib.format.open_memmap(path.with_suffix(".part.npy"), "w+", np.float16, (len(pictures), 64, 64))
+    with torch.no_grad():
+        for start in range(0, len(pictures), 64):
+            latents = vae.encode(to_pixels(pictures[start : start + 64], device)).latent_dist.mode()
+            out[start : start + 64] = pack((latents - SHIFT) * SCALING).cpu().numpy()
+    out.flush()
+    path.with_suffix(".part.npy").rename(path)
+
+
+def _read(ranks: Ranks, plan: Plan) -> None:
+    learn_to_read(ranks, plan.build, tokenizers(), dataset.target_sizes(), plan.reading)
+
+
+def _draw(ranks: Ranks, plan: Plan) -> None:
+    learn_to_draw(ranks, plan.build, plan.vae)
+
+
+def _pretrain(ranks: Ranks, plan: Plan) -> None:
+    clip_tokens, t5_tokens = tokenizers()
+    readers = Readers(make_clip(clip_tokens), make_t5(t5_tokens), dataset.target_sizes())
+    stored = torch.load(plan.build / "readers.pt")
+    readers.clip.load_state_dict(stored["clip"])
+    readers.t5.load_state_dict(stored["t5"])
+    clip, t5 = tokenize(clip_tokens, t5_tokens, [""])
+    empty = (torch.from_numpy(clip[0].astype(np.int64)), torch.from_numpy(t5[0].astype(np.int64)))
+    pretrain(
+        ranks, plan.build, readers, empty, (dataset.STRANGERS, dataset.WORDINGS), plan.transformer, plan.batch,
+        plan.compiled, plan.publish_every,
+    )  # fmt: skip
+
+
+def build(plan: Plan) -> None:
+    """Run every stage that is still missing; `done-*` files in the build directory mark the trained ones."""
+    plan.build.mkdir(parents=True, exist_ok=True)
+    (plan.build / "out").write_text(str(plan.out.resolve()))
+    make_data(plan)
+    for port, (name, work) in enumerate({"reading": _read, "vae": _draw}.items()):
+        if not (plan.build / f"done-{name}").exists():
+            launch(work, (plan,), plan.processes, 29510 + port)
+            (plan.build / f"done-{name}").touch()
+    make_latents(plan.build)
+    publish(plan.build)
+    launch(_pretrain, (plan,), plan.processes, 29515)
+    vae = make_vae()
+    vae.load_state_dict(torch.load(plan.build / "vae.pt"))
+    print(f"VAE held-out {psnr(vae, np.load(plan.build / 'held-out.npy'), torch.device('cpu')):.2f} dB", flush=True)
