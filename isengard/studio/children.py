@@ -1,0 +1,73 @@
+"""What the studio is made of: the command of every child process. Starts nothing and imports no Django."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# The engine saves a checkpoint when its worker is told to stop; Celery waits 60 s for it, we a little longer.
+WORKER_GRACE_SECONDS = 75.0
+
+
+@dataclass(frozen=True)
+class ChildSpec:
+    """One child: `stage` orders the stop (lowest first), `once` means it is expected to end, `grace` is in seconds."""
+
+    name: str
+    command: list[str]
+    stage: int
+    grace: float = 10.0
+    once: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def web(host: str, port: int) -> ChildSpec:
+    # A page sends a few hundred bytes over its socket; Daphne's own limit is a megabyte.
+    limits = ["--websocket-max-message-size", "16384", "--no-server-name", "-v", "0"]
+    command = [sys.executable, "-m", "daphne", "-b", host, "-p", str(port), *limits, "isengard.asgi:application"]
+    return ChildSpec("web", command, stage=0)
+
+
+def beat(schedule: Path) -> ChildSpec:
+    return ChildSpec("beat", _celery("beat", "--schedule", str(schedule), "--pidfile", ""), stage=1)
+
+
+def worker(lane: str, concurrency: int = 1, environment: dict[str, str] | None = None) -> ChildSpec:
+    """A Celery worker for one lane. Mingle and gossip only cost time: workers agree through the database."""
+    options = ["-P", "prefork", "-c", str(concurrency), "-Q", lane, "-n", f"{lane}@%h"]
+    command = _celery("worker", *options, "--without-mingle", "--without-gossip")
+    # A plain SIGTERM would wait for an hours-long training; as SIGQUIT it is asked to save and goes back to the queue.
+    own = {"REMAP_SIGTERM": "SIGQUIT", **(environment or {})}
+    return ChildSpec(lane, command, stage=2, grace=WORKER_GRACE_SECONDS, environment=own)
+
+
+def workers(cores: int, gpus: list[str]) -> list[ChildSpec]:
+    """One lane per GPU (gpu0 on the CPU when there is none) and a cpu lane: one process on a small machine."""
+    lanes = [worker(f"gpu{index}", environment={"CUDA_VISIBLE_DEVICES": gpu}) for index, gpu in enumerate(gpus)]
+    return [*(lanes or [worker("gpu0")]), worker("cpu", 1 if cores <= 2 else min(4, cores // 2))]
+
+
+def sample() -> ChildSpec:
+    return ChildSpec("sample", [sys.executable, "manage.py", "sample"], stage=0, once=True)
+
+
+def visible_gpus() -> list[str]:
+    """What CUDA_VISIBLE_DEVICES names, else the driver's list. Asked without torch; empty on a CPU machine."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [part.strip() for part in chosen.split(",") if part.strip() not in {"", "-1"}]
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    try:
+        listed = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=20, check=False).stdout
+    except subprocess.TimeoutExpired:
+        return []
+    return [str(index) for index, line in enumerate(line for line in listed.splitlines() if line.startswith("GPU"))]
+
+
+def _celery(*arguments: str) -> list[str]:
+    # Without --quiet the banner of every worker hides the one line that matters.
+    return [sys.executable, "-m", "celery", "-A", "isengard.celery", "--quiet", *arguments, "--loglevel", "WARNING"]
