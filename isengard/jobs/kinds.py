@@ -19,11 +19,13 @@ class Kind:
     stop_grace: float
     # Training starts in a fresh engine process; pictures share a warm one.
     fresh_engine: bool
+    # URL name of the page that shows such a job; takes the public id.
+    page: str
 
 
 KINDS: dict[str, Kind] = {
-    "training": Kind("Training", "training.handlers.TrainingHandler", "gpu", "train", 5, 60.0, True),
-    "generation": Kind("Pictures", "generation.handlers.GenerationHandler", "gpu", "gen", 1, 2.0, False),
+    "training": Kind("Training", "training.handlers.TrainingHandler", "gpu", "train", 5, 60.0, True, "training:detail"),
+    "generation": Kind("Pictures", "generation.handlers.GenerationHandler", "gpu", "gen", 1, 2.0, False, "generation:detail"),
 }
 
 
