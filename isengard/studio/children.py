@@ -1,14 +1,15 @@
 """What the studio is made of: the command of every child process. Starts nothing and imports no Django."""
 
-import os
-import shutil
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from isengard.engine.capabilities import Capabilities
+
 # The engine saves a checkpoint when its worker is told to stop; Celery waits 60 s for it, we a little longer.
 WORKER_GRACE_SECONDS = 75.0
+# Django's checks import every page, which a worker never shows; `manage.py doctor` and `make check` run them.
+SKIP_CHECKS = {"CELERY_SKIP_CHECKS": "true"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ def web(host: str, port: int) -> ChildSpec:
 
 
 def beat(schedule: Path) -> ChildSpec:
-    return ChildSpec("beat", _celery("beat", "--schedule", str(schedule), "--pidfile", ""), stage=1)
+    return ChildSpec(
+        "beat", _celery("beat", "--schedule", str(schedule), "--pidfile", ""), stage=1, environment=SKIP_CHECKS
+    )
 
 
 def worker(lane: str, concurrency: int = 1, environment: dict[str, str] | None = None) -> ChildSpec:
@@ -39,7 +42,7 @@ def worker(lane: str, concurrency: int = 1, environment: dict[str, str] | None =
     options = ["-P", "prefork", "-c", str(concurrency), "-Q", lane, "-n", f"{lane}@%h"]
     command = _celery("worker", *options, "--without-mingle", "--without-gossip")
     # A plain SIGTERM would wait for an hours-long training; as SIGQUIT it is asked to save and goes back to the queue.
-    own = {"REMAP_SIGTERM": "SIGQUIT", **(environment or {})}
+    own = {"REMAP_SIGTERM": "SIGQUIT", **SKIP_CHECKS, **(environment or {})}
     return ChildSpec(lane, command, stage=2, grace=WORKER_GRACE_SECONDS, environment=own)
 
 
@@ -53,19 +56,9 @@ def sample() -> ChildSpec:
     return ChildSpec("sample", [sys.executable, "manage.py", "sample"], stage=0, once=True)
 
 
-def visible_gpus() -> list[str]:
-    """What CUDA_VISIBLE_DEVICES names, else the driver's list. Asked without torch; empty on a CPU machine."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [part.strip() for part in chosen.split(",") if part.strip() not in {"", "-1"}]
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return []
-    try:
-        listed = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=20, check=False).stdout
-    except subprocess.TimeoutExpired:
-        return []
-    return [str(index) for index, line in enumerate(line for line in listed.splitlines() if line.startswith("GPU"))]
+def gpu_names(machine: Capabilities) -> list[str]:
+    """What to write into CUDA_VISIBLE_DEVICES, one name per GPU that the engine can use; empty on a CPU machine."""
+    return [gpu.uuid or str(gpu.index) for gpu in machine.gpus] if machine.device == "cuda" else []
 
 
 def _celery(*arguments: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Starts the children, prints their lines, restarts what crashes and stops everything in order. Imports no Django.
 
-One thread, one loop: the kernel ties "die with your parent" to the forking thread, and forking beside threads is unsafe.
+One thread, one loop: "die with your parent" is tied to the thread that forked, and forking beside threads is unsafe.
 """
 
 import os
@@ -165,7 +165,7 @@ class Supervisor:
 
 
 def wait_ready(supervisor: Supervisor, answers: Callable[[], bool], seconds: float) -> bool:
-    """Run the loop until the page answers. False when a signal came; StudioError when the web server does not come up."""
+    """Run the loop until the page answers. False when a signal came first; StudioError when it never answers."""
     deadline = time.monotonic() + seconds
     while not answers():
         supervisor.tick(0.05)

@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from isengard.engine.capabilities import probe
 from isengard.studio import children, ports
 from isengard.studio.errors import StudioError
 from isengard.studio.paths import StatePaths
@@ -46,12 +47,15 @@ class Command(BaseCommand):
 
 
 def _run(paths: StatePaths, host: str, port: int, share: int | None, browser: bool) -> None:
-    gpus = children.visible_gpus()
+    machine = probe()
+    gpus = children.gpu_names(machine)
     environment = {**os.environ, **addresses(paths, os.environ).environment(), "GPU_COUNT": str(len(gpus) or 1)}
     supervisor = Supervisor(environment, share)
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, supervisor.on_signal)
     try:
+        if machine.note:
+            supervisor.say(machine.note)
         _migrate(paths, supervisor)
         supervisor.start(children.web(host, port))
         _start_others(paths, supervisor, gpus)
