@@ -5,10 +5,11 @@
 It takes real specs too (their files then appear, small but valid) and reads `script` beside them, over the defaults of
 the environment variable SCRIPTED_ENGINE (JSON), which `EngineHost(env=…)` can set. What a script may say:
 
-steps 5, delay 0.01 (s a step), metrics true, samples 0 (that many, spread over the steps), checkpoints 0, outputs (number
-of seeds or 1), crash_at + signal 9, exit_at + status 3, raise_at (an exception nobody foresaw), error_at + error {code,
-message, retryable}, ignore_stop, hang_at (heartbeats go on), freeze_at (SIGSTOP: even they stop), noise_at (rubbish on
-stdout), child (start a grandchild `sleep` in the same group), resume (start at the newest state in run_dir)."""
+steps 5, delay 0.01 (s a step), metrics true, samples 0 (that many, spread over the steps), checkpoints 0, outputs
+(number of seeds or 1), crash_at + signal 9, exit_at + status 3, raise_at (an exception nobody foresaw), error_at +
+error {code, message, retryable}, ignore_stop, hang_at (heartbeats go on), freeze_at (SIGSTOP: even they stop),
+noise_at (rubbish on stdout), child (start a grandchild `sleep` in the same group), resume (start at the newest state
+in run_dir)."""
 
 import argparse
 import json

@@ -190,7 +190,7 @@ def first_line(error: BaseException) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Python's own, torch's OutOfMemoryError on a GPU (known by name: this module imports no torch), and that on a CPU."""
+    """Python's own, that of torch on a GPU (by name: this module imports no torch) and on a CPU."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

@@ -1,0 +1,128 @@
+"""What this installation offers, for `/api/info` and the pages: knobs, base models and features, with a reason for each
+that is not there. Facts only, from the catalogue and the machine; imports no torch."""
+
+from pathlib import Path
+from typing import Any
+
+from isengard.engine import catalog
+from isengard.engine.capabilities import Capabilities, probe
+from isengard.engine.catalog import Base
+from isengard.engine.params import Param
+
+BACKEND = "native"
+GIB = 1 << 30
+# FLUX.1 in bf16: 22 GiB for the denoiser, 9 for the text encoders beside it while a prompt is read, and room to work.
+# Training holds the denoiser, the LoRA's optimizer and recomputed activations.
+TRAINING_VRAM = 32 * GIB
+DRAWING_VRAM = 34 * GIB
+
+# Asked for by clients of earlier systems; nothing here reads them.
+UNWIRED_TRAINING = {
+    "optimizer": ("enum", ["adamw"], "The engine always trains with AdamW."),
+    "scheduler": ("enum", ["constant"], "The schedule is fixed; the warm-up can be set."),
+    "network_alpha": ("int", [], "Alpha always equals the rank, so that a strength of 1 is what was trained."),
+    "caption_strategy": ("enum", ["natural"], "Captions are edited photo by photo in the dataset."),
+}
+TOGGLES = {
+    "use_upscale": ("Upscale", "There is no upscaling model in this engine."),
+    "use_facedetailer": ("Face detailer", "There is no face detection in this engine."),
+    "use_ipadapter": ("IP-Adapter", "There is no image encoder in this engine."),
+    "use_controlnet": ("ControlNet", "There is no ControlNet in this engine."),
+}
+
+
+def training(key: str) -> dict[str, Any]:
+    """TrainingCapabilities of a base: method, backend, and every knob with its type, bounds, default and `wired`."""
+    unwired = {
+        name: {"type": kind, "wired": False, "reason": reason, **({"options": options} if options else {})}
+        for name, (kind, options, reason) in UNWIRED_TRAINING.items()
+    }
+    return {"method": "lora", "backend": BACKEND, "base_model": key} | {
+        "parameters": {**schemas(catalog.training_params(key)), **unwired}
+    }
+
+
+def image(key: str, models_dir: Path) -> dict[str, Any]:
+    """ImageCapabilities of a base: knobs, toggles (unsupported ones with a reason), bases usable now."""
+    toggles = {
+        name: {"supported": False, "description": label, "reason": reason} for name, (label, reason) in TOGGLES.items()
+    }
+    usable = [base.key for base in catalog.BASES.values() if not why_not(base, models_dir, probe())]
+    parameters = schemas(catalog.generation_params(key))
+    return {
+        "backend": BACKEND,
+        "base_model": key,
+        "model_variants": usable,
+        "toggles": toggles,
+        "parameters": parameters,
+    }
+
+
+def schemas(params: tuple[Param, ...]) -> dict[str, Any]:
+    return {param.name: param.schema() for param in params}
+
+
+def bases(models_dir: Path) -> list[dict[str, Any]]:
+    """Every base model of the catalogue and whether this machine can draw with it and train it, with the reason."""
+    machine = probe()
+    return [_offer(base, models_dir, machine) for base in catalog.BASES.values()]
+
+
+def _offer(base: Base, models_dir: Path, machine: Capabilities) -> dict[str, Any]:
+    reason = why_not(base, models_dir, machine)
+    untrainable = why_not_train(base, models_dir, machine)
+    return {
+        "key": base.key,
+        "label": base.label,
+        "family": base.family,
+        "licence": base.licence,
+        "note": base.note,
+        "available": not reason,
+        "reason": reason,
+        "trainable": not untrainable,
+        "training_reason": untrainable,
+        "native_size": base.native_size,
+    }
+
+
+def why_not(base: Base, models_dir: Path, machine: Capabilities) -> str:
+    """Why pictures cannot be drawn with a base here, empty when they can."""
+    return catalog.why_missing(base.key, models_dir) or _too_small(base, machine, DRAWING_VRAM, "drawing")
+
+
+def why_not_train(base: Base, models_dir: Path, machine: Capabilities) -> str:
+    if not base.trainable:
+        return base.note
+    return catalog.why_missing(base.key, models_dir) or _too_small(base, machine, TRAINING_VRAM, "training")
+
+
+def _too_small(base: Base, machine: Capabilities, needed: int, what: str) -> str:
+    if base.key == "pocket":
+        return ""
+    if machine.device == "cpu":
+        return machine.note or f"{what.capitalize()} with {base.label} needs an NVIDIA GPU, and this machine has none."
+    if machine.vram_bytes < needed:
+        have = f"{machine.name} has {machine.vram_bytes / GIB:.0f}"
+        return f"{what.capitalize()} with {base.label} needs about {needed // GIB} GB of GPU memory; {have}."
+    return ""
+
+
+def features(models_dir: Path) -> dict[str, dict[str, Any]]:
+    """What the studio as a whole can do here: `supported`, and why not."""
+    offered = bases(models_dir)
+    drawing = [base["reason"] for base in offered]
+    learning = [base["training_reason"] for base in offered]
+    return {
+        "training.lora": _feature(learning),
+        "training.full_finetune": {
+            "supported": False,
+            "reason": "Only LoRAs are trained; they hold a face in a small file.",
+        },
+        "image_generation": _feature(drawing),
+        "video_generation": {"supported": False, "reason": "There is no video model in this engine."},
+    }
+
+
+def _feature(reasons: list[str]) -> dict[str, Any]:
+    """Supported when one base has nothing against it; otherwise the first reason."""
+    return {"supported": "" in reasons, "reason": "" if "" in reasons else reasons[0]}

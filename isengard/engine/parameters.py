@@ -1,0 +1,306 @@
+"""The knobs of each base model, declared once. Only what trainer or sampler truly read is here (a test proves it).
+
+Defaults: for FLUX.1-dev the middle of published practice (rank = alpha 16, 1e-4, sigmoid timesteps, guidance 1.0 in
+training, sampling at 3.5); for Pocket what was measured on it. Imports no torch."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from isengard.engine.params import Param
+
+if TYPE_CHECKING:
+    from isengard.engine.catalog import Base
+
+MAX_SEED = 2**31 - 1
+
+STEPS = Param(
+    name="steps",
+    type="int",
+    default=1000,
+    min=100,
+    max=10000,
+    step=50,
+    label="Steps",
+    help="How long it learns. Too few: little likeness. Too many: every picture looks like a training photo.",
+)
+LEARNING_RATE = Param(
+    name="learning_rate",
+    type="float",
+    default=1e-4,
+    min=1e-6,
+    max=1e-2,
+    step=1e-6,
+    label="Learning rate",
+    help="How much each step changes. Higher learns faster and breaks sooner.",
+)
+LORA_RANK = Param(
+    name="lora_rank",
+    type="enum",
+    default=16,
+    choices=(4, 8, 16, 32, 64, 128),
+    label="LoRA rank",
+    help="How much the LoRA can hold, and how large its file is. 16 is enough for one face.",
+)
+RESOLUTION = Param(
+    name="resolution",
+    type="enum",
+    default=1024,
+    choices=(512, 768, 1024),
+    unit="px",
+    label="Resolution",
+    help="The side of the square whose area each photo is scaled to. Smaller is faster and needs less memory.",
+)
+BATCH_SIZE = Param(
+    name="batch_size",
+    type="enum",
+    default=1,
+    choices=(1, 2, 4),
+    label="Batch size",
+    help="Photos per step. More is steadier and slower, and needs more memory.",
+)
+SAMPLE_EVERY = Param(
+    name="sample_every_n_steps",
+    type="int",
+    default=100,
+    min=50,
+    max=1000,
+    step=10,
+    unit="steps",
+    label="Sample every",
+    help="How often pictures are drawn to watch it learn.",
+)
+SAMPLE_COUNT = Param(
+    name="sample_count",
+    type="int",
+    default=3,
+    min=1,
+    max=5,
+    step=1,
+    label="Pictures per sample",
+    help="How many of the sample prompts are drawn each time.",
+)
+SAMPLE_PROMPTS = Param(
+    name="sample_prompts",
+    type="string_list",
+    default=(),
+    label="Sample prompts",
+    help="One a line; {trigger_word} stands for the trigger word. Empty: a set of portraits.",
+)
+CHECKPOINT_EVERY = Param(
+    name="checkpoint_every_n_steps",
+    type="int",
+    default=250,
+    min=100,
+    max=2000,
+    step=50,
+    unit="steps",
+    label="Checkpoint every",
+    help="How often the LoRA is kept as it is then. A training that is interrupted goes on from the last one.",
+)
+MAX_CHECKPOINTS = Param(
+    name="max_checkpoints",
+    type="int",
+    default=2,
+    min=1,
+    max=4,
+    step=1,
+    label="Checkpoints to keep",
+    help="Older ones are deleted. The finished LoRA is always kept.",
+)
+SEED = Param(
+    name="seed",
+    type="int",
+    default=42,
+    min=0,
+    max=MAX_SEED,
+    step=1,
+    label="Seed",
+    help="The same photos, settings and seed give the same LoRA.",
+    expert=True,
+)
+WARMUP_STEPS = Param(
+    name="warmup_steps",
+    type="int",
+    default=50,
+    min=0,
+    max=1000,
+    step=10,
+    unit="steps",
+    label="Warm-up",
+    help="The learning rate rises from zero over so many steps, so that the first ones break nothing.",
+    expert=True,
+)
+GRADIENT_ACCUMULATION = Param(
+    name="gradient_accumulation",
+    type="int",
+    default=1,
+    min=1,
+    max=8,
+    step=1,
+    label="Gradient accumulation",
+    help="Batches that are added up before one step: the effect of a larger batch without its memory.",
+    expert=True,
+)
+CAPTION_DROPOUT = Param(
+    name="caption_dropout",
+    type="float",
+    default=0.05,
+    min=0,
+    max=0.5,
+    step=0.01,
+    label="Caption dropout",
+    help="The share of photos that are shown without their caption.",
+    expert=True,
+)
+CLASS_IMAGES = Param(
+    name="class_images",
+    type="int",
+    default=0,
+    min=0,
+    max=128,
+    step=8,
+    label="Class pictures",
+    help="Pictures of other people, drawn by the base itself and mixed into half of each batch, so that only the "
+    "trigger word calls the face. 0: none.",
+    expert=True,
+)
+PRECISION = Param(
+    name="precision",
+    type="enum",
+    default="bf16",
+    choices=("bf16", "fp32"),
+    label="Precision",
+    help="The number format of the base model. bf16 halves the memory; fp32 is for machines without bf16.",
+    expert=True,
+)
+
+TRAINING = (
+    STEPS,
+    LEARNING_RATE,
+    LORA_RANK,
+    RESOLUTION,
+    BATCH_SIZE,
+    SAMPLE_EVERY,
+    SAMPLE_COUNT,
+    SAMPLE_PROMPTS,
+    CHECKPOINT_EVERY,
+    MAX_CHECKPOINTS,
+    SEED,
+    WARMUP_STEPS,
+    GRADIENT_ACCUMULATION,
+    CAPTION_DROPOUT,
+    CLASS_IMAGES,
+)
+
+
+def flux_training(base: "Base") -> tuple[Param, ...]:
+    return (*TRAINING, PRECISION)
+
+
+def pocket_training(base: "Base") -> tuple[Param, ...]:
+    """Pocket learns at ten times the rate in a tenth of the steps, and needs class pictures to bind the trigger word.
+
+    No caption dropout: it is guided by the difference to the empty prompt, which must stay the base's."""
+    own = {
+        "steps": replace(STEPS, default=500, max=5000),
+        "learning_rate": replace(LEARNING_RATE, default=1e-3, step=1e-5),
+        "resolution": replace(RESOLUTION, default=base.native_size, choices=(48, 64, 96)),
+        "batch_size": replace(BATCH_SIZE, default=4, choices=(1, 2, 4, 8)),
+        "sample_every_n_steps": replace(SAMPLE_EVERY, min=10),
+        "checkpoint_every_n_steps": replace(CHECKPOINT_EVERY, min=50),
+        "warmup_steps": replace(WARMUP_STEPS, default=0),
+        "caption_dropout": replace(CAPTION_DROPOUT, default=0.0),
+        "class_images": replace(CLASS_IMAGES, default=32),
+    }
+    return tuple(own.get(param.name, param) for param in TRAINING)
+
+
+def generation(base: "Base") -> tuple[Param, ...]:
+    """Sizes from half to twice the base's own; a negative prompt and a guidance scale only where the base listens."""
+    size = Param(
+        name="width",
+        type="int",
+        default=base.native_size,
+        min=base.native_size // 2,
+        max=base.native_size * 2,
+        step=base.multiple,
+        unit="px",
+        label="Width",
+        help=f"A multiple of {base.multiple}. Best near {base.native_size}, the size this base learned at.",
+    )
+    params = [
+        size,
+        replace(size, name="height", label="Height"),
+        Param(
+            name="steps",
+            type="int",
+            default=base.steps,
+            min=1,
+            max=100,
+            step=1,
+            label="Steps",
+            help="How often the picture is refined. More is slower and, beyond the default, rarely better.",
+        ),
+    ]
+    if base.guidance != "none":
+        params.append(_guidance(base))
+    if base.guidance == "true_cfg":
+        params.append(NEGATIVE_PROMPT)
+    return (*params, *REQUEST)
+
+
+def _guidance(base: "Base") -> Param:
+    return Param(
+        name="guidance_scale",
+        type="float",
+        default=base.guidance_scale,
+        min=1,
+        max=20,
+        step=0.5,
+        label="Guidance",
+        help="How closely the picture follows the prompt. Too high looks hard and over-coloured.",
+    )
+
+
+NEGATIVE_PROMPT = Param(
+    name="negative_prompt",
+    type="string",
+    default="",
+    max=1000,
+    label="Negative prompt",
+    help="What should not be in the picture.",
+    expert=True,
+)
+# Of the request rather than of one picture: the generation app turns them into seeds and an adapter.
+REQUEST = (
+    Param(
+        name="seed",
+        type="int",
+        default=None,
+        min=0,
+        max=MAX_SEED,
+        step=1,
+        label="Seed",
+        help="The same seed and settings give the same picture. Empty: a random one.",
+    ),
+    Param(
+        name="count",
+        type="int",
+        default=1,
+        min=1,
+        max=4,
+        step=1,
+        label="Pictures",
+        help="How many, with the seeds that follow one another.",
+    ),
+    Param(
+        name="lora_strength",
+        type="float",
+        default=1.0,
+        min=0,
+        max=2,
+        step=0.05,
+        label="Likeness strength",
+        help="How strongly the character's LoRA acts: 0 is the base alone, 1 is as trained.",
+    ),
+)
