@@ -4,12 +4,10 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from isengard.engine.capabilities import Capabilities
-
 # The engine saves a checkpoint when its worker is told to stop; Celery waits 60 s for it, we a little longer.
 WORKER_GRACE_SECONDS = 75.0
 # Django's checks import every page, which a worker never shows; `manage.py doctor` and `make check` run them.
-SKIP_CHECKS = {"CELERY_SKIP_CHECKS": "true"}
+CELERY = {"CELERY_SKIP_CHECKS": "true"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ def web(host: str, port: int) -> ChildSpec:
     # A page sends a few hundred bytes over its socket; Daphne's own limit is a megabyte.
     limits = ["--websocket-max-message-size", "16384", "--no-server-name", "-v", "0"]
     command = [sys.executable, "-m", "daphne", "-b", host, "-p", str(port), *limits, "isengard.asgi:application"]
-    return ChildSpec("web", command, stage=0)
+    return ChildSpec("web", command, stage=0, environment={"ISENGARD_SERVICE": "web"})
 
 
 def beat(schedule: Path) -> ChildSpec:
@@ -42,7 +40,7 @@ def worker(lane: str, concurrency: int = 1, environment: dict[str, str] | None =
     options = ["-P", "prefork", "-c", str(concurrency), "-Q", lane, "-n", f"{lane}@%h"]
     command = _celery("worker", *options, "--without-mingle", "--without-gossip")
     # A plain SIGTERM would wait for an hours-long training; as SIGQUIT it is asked to save and goes back to the queue.
-    own = {"REMAP_SIGTERM": "SIGQUIT", **SKIP_CHECKS, **(environment or {})}
+    own = {"ISENGARD_SERVICE": "worker", "REMAP_SIGTERM": "SIGQUIT", **CELERY, **(environment or {})}
     return ChildSpec(lane, command, stage=2, grace=WORKER_GRACE_SECONDS, environment=own)
 
 
@@ -56,9 +54,11 @@ def sample() -> ChildSpec:
     return ChildSpec("sample", [sys.executable, "manage.py", "sample"], stage=0, once=True)
 
 
-def gpu_names(machine: Capabilities) -> list[str]:
-    """What to write into CUDA_VISIBLE_DEVICES, one name per GPU that the engine can use; empty on a CPU machine."""
-    return [gpu.uuid or str(gpu.index) for gpu in machine.gpus] if machine.device == "cuda" else []
+def named(name: str, host: str, port: int, schedule: Path) -> ChildSpec:
+    """The child a container runs: web, beat, cpu, or a GPU lane such as gpu0."""
+    if name == "web":
+        return web(host, port)
+    return beat(schedule) if name == "beat" else worker(name)
 
 
 def _celery(*arguments: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What `manage.py doctor` looks at: each check gives a value and, where something is wrong, the fix. Changes nothing."""
+"""What `manage.py doctor` looks at: a value and, where something is wrong, the fix. Changes nothing."""
 
 import shutil
 import sys
@@ -18,7 +18,6 @@ from isengard.engine.errors import EngineError
 from isengard.jobs.services import online
 from isengard.studio.errors import StudioError
 from isengard.studio.redis import SUPPORTED, find_program
-from isengard.studio.services import FREE_FLOOR_BYTES
 
 PACKAGES = ("Django", "torch", "diffusers", "transformers", "peft", "celery", "channels", "daphne")
 START = "Start the studio: make run"
@@ -63,7 +62,7 @@ def _versions() -> Iterator[Finding]:
 
 def _disk() -> Finding:
     free = shutil.disk_usage(settings.VOLUME_ROOT).free
-    full = free < FREE_FLOOR_BYTES
+    full = free < settings.FREE_SPACE_FLOOR
     fix = "Free some space, or set VOLUME_ROOT to a folder on another disk." if full else ""
     return Finding("Disk", f"{free / 1e9:.1f} GB free in {settings.VOLUME_ROOT}", full, fix)
 
@@ -77,7 +76,7 @@ def _gpu() -> Finding:
 def _models() -> Iterator[Finding]:
     """Pocket has to be there, the others are a choice; in production at least the default has to be."""
     needed = "pocket" if settings.ISENGARD_MODE == "fast-test" else "flux-dev"
-    for base in catalog.BASES:
+    for base in catalog.BASES.values():
         try:
             yield Finding(f"Model {base.key}", str(catalog.locate(base.key, settings.MODELS_DIR)))
         except EngineError as error:

@@ -24,7 +24,7 @@ from isengard.studio.redis import Redis
 START_SECONDS = 150.0
 STOP_SECONDS = 60.0
 # Below this a database and a checkpoint cannot both be finished; starting would only fail later, in the middle of work.
-FREE_FLOOR_BYTES = 512 * 1024 * 1024
+FREE_FLOOR_MB = 512
 
 Service = Postgres | Redis
 
@@ -143,11 +143,12 @@ def prepare(paths: StatePaths) -> None:
         writable = False
     if not writable:
         raise StudioError(f"Cannot write to {paths.state}. Set STATE_DIR to a folder that belongs to you.")
-    free = shutil.disk_usage(paths.state).free
-    if free < FREE_FLOOR_BYTES:
+    free = shutil.disk_usage(paths.state).free // 2**20
+    floor = int(os.environ.get("FREE_SPACE_FLOOR_MB") or FREE_FLOOR_MB)
+    if free < floor:
         raise StudioError(
-            f"The disk is nearly full: {free // 2**20} MB are free in {paths.state} and at least "
-            f"{FREE_FLOOR_BYTES // 2**20} MB are needed. Free some space, or set STATE_DIR to another disk."
+            f"The disk is nearly full: {free} MB are free in {paths.state} and at least "
+            f"{floor} MB are needed. Free some space, or set STATE_DIR to another disk."
         )
 
 

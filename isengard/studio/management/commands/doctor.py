@@ -1,4 +1,4 @@
-"""`manage.py doctor`: versions, services, disk, GPU, models, workers, and what is wrong with its fix. Exit code 1 if so."""
+"""`manage.py doctor`: versions, services, disk, GPU, models, workers; what is wrong, its fix, and exit code 1."""
 
 import json
 import sys

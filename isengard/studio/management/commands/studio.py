@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from isengard.engine.capabilities import probe
+from isengard.engine.capabilities import Capabilities, probe
 from isengard.studio import children, ports
 from isengard.studio.errors import StudioError
 from isengard.studio.paths import StatePaths
@@ -48,7 +48,7 @@ class Command(BaseCommand):
 
 def _run(paths: StatePaths, host: str, port: int, share: int | None, browser: bool) -> None:
     machine = probe()
-    gpus = children.gpu_names(machine)
+    gpus = _gpu_names(machine)
     environment = {**os.environ, **addresses(paths, os.environ).environment(), "GPU_COUNT": str(len(gpus) or 1)}
     supervisor = Supervisor(environment, share)
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -70,6 +70,11 @@ def _run(paths: StatePaths, host: str, port: int, share: int | None, browser: bo
         supervisor.say("Stopping. Work in progress is saved; press Ctrl-C again to stop at once.")
     finally:
         supervisor.stop()
+
+
+def _gpu_names(machine: Capabilities) -> list[str]:
+    """What to write into CUDA_VISIBLE_DEVICES, one name per GPU that the engine can use; empty on a CPU machine."""
+    return [gpu.uuid or str(gpu.index) for gpu in machine.gpus] if machine.device == "cuda" else []
 
 
 def _start_others(paths: StatePaths, supervisor: Supervisor, gpus: list[str]) -> None:
