@@ -28,6 +28,8 @@ CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS", "")
 
 # The queue's truth is the database; lanes only say which worker may claim a job.
 GPU_LANES = [f"gpu{index}" for index in range(env.integer("GPU_COUNT", 1, 1, 16))]
+# A worker that is silent for a lease is lost: another takes its job up again, at most JOB_MAX_ATTEMPTS times.
+JOB_LEASE_SECONDS, JOB_RENEW_SECONDS, JOB_POLL_SECONDS, JOB_MAX_ATTEMPTS = 30.0, 5.0, 1.0, 3
 
 INSTALLED_APPS = [
     "daphne",
@@ -134,14 +136,21 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 
-# One photo per request; the cap of a photo and of a LoRA file are enforced while the body streams in.
+# The cap of a photo and of a whole request are enforced while the body streams in.
 FILE_UPLOAD_TEMP_DIR = None
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+REQUEST_MAX_BYTES = 600 * 1024 * 1024
+PHOTO_MAX_BYTES = 50 * 1024 * 1024
+# Tiny pictures are refused where they would be trained on for real; Pocket itself works at 64 pixels.
+PHOTO_MIN_SIDE = 1 if ISENGARD_MODE == "fast-test" else 64
+# Uploads stop here, so that a training that is already running can still save itself.
+FREE_SPACE_FLOOR = env.integer("FREE_SPACE_FLOOR_MB", 512, 0, 1_000_000) * 1024 * 1024
 
 SESSION_COOKIE_NAME = "isengard_session"
 CSRF_COOKIE_NAME = "isengard_csrf"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "isengard.views.csrf_failure"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
@@ -167,7 +176,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser", "rest_framework.parsers.MultiPartParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "isengard.api.exception_handler",
-    "DEFAULT_THROTTLE_RATES": {"upload": "120/min", "train": "5/min", "generate": "60/min"},
+    "DEFAULT_THROTTLE_RATES": {"upload": "120/min", "train": "5/min", "generate": "60/min", "client_logs": "60/min"},
     "NUM_PROXIES": 0,
 }
 SPECTACULAR_SETTINGS = {

@@ -1,0 +1,165 @@
+"""What people do with jobs: submit, cancel, retry, remove, reorder, and ask why one is waiting.
+
+Both skins call these. Knows no request and no product noun."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max
+from django.db.models.functions import Now
+
+from isengard.errors import Conflict
+from isengard.ids import new_id
+from isengard.jobs import doorbell, events, transitions
+from isengard.jobs.kinds import KINDS, handler_for
+from isengard.jobs.models import TERMINAL, Job, JobQuerySet, Worker
+
+
+def submit(
+    *,
+    kind: str,
+    label: str,
+    correlation_id: str = "",
+    priority: int | None = None,
+    retry_of: Job | None = None,
+) -> Job:
+    """A queued job; its doorbell rings when the caller's transaction commits. KeyError: no such kind."""
+    facts = KINDS[kind]
+    with transaction.atomic():
+        job = Job.objects.create(
+            public_id=new_id(facts.prefix),
+            kind=kind,
+            lane=facts.lane,
+            label=label,
+            priority=facts.priority if priority is None else priority,
+            position=_end_of_line(facts.lane),
+            correlation_id=correlation_id,
+            retry_of=retry_of,
+        )
+        events.append(job, "state", {"state": job.state})
+        transaction.on_commit(lambda: doorbell.ring(facts.lane))
+    job.refresh_from_db()
+    return job
+
+
+def request_cancel(*, job: Job) -> Job:
+    """Queued jobs are cancelled at once, running ones as soon as the engine has stopped. Asking twice is fine.
+
+    Conflict: the job had ended before."""
+    with transaction.atomic():
+        current = Job.objects.select_for_update(no_key=True).get(pk=job.pk)
+        if current.state in TERMINAL:
+            raise Conflict("already_ended", f"Cannot cancel job in {current.state} state")
+        if transitions.cancel_queued(current):
+            transaction.on_commit(lambda: handler_for(current.kind).on_ended(current))
+        else:
+            transitions.ask_to_cancel(current)
+    return current
+
+
+def retry(*, job: Job) -> Job:
+    """A new job that asks for the same again. Conflict: this one did not fail and was not cancelled."""
+    if job.state not in {Job.State.FAILED, Job.State.CANCELLED}:
+        raise Conflict("not_retryable", f"Cannot retry job in {job.state} state: only failed and cancelled jobs can be.")
+    with transaction.atomic():
+        return handler_for(job.kind).resubmit(job)
+
+
+def remove(*, job: Job) -> None:
+    """Deletes an ended job with everything that hangs on it. Conflict: it is still queued or running."""
+    with transaction.atomic():
+        current = Job.objects.select_for_update().get(pk=job.pk)
+        if current.state not in TERMINAL:
+            raise Conflict("still_active", f"Cannot delete job in {current.state} state. Cancel it first.")
+        handler_for(current.kind).on_removed(current)
+        current.delete()
+
+
+def reorder(*, job: Job, before: Job | None) -> Job:
+    """Moves a queued job right before another of its lane and priority, or (None) to the end of them.
+
+    Conflict: one of them is not waiting any more, or they do not share a line."""
+    with transaction.atomic():
+        line = _line_of(job).exclude(pk=job.pk)
+        if before is not None and not line.filter(pk=before.pk).exists():
+            raise Conflict("not_in_line", "That job is no longer waiting in the same line. Reload the queue.")
+        moved = Job.objects.queued().filter(pk=job.pk).update(position=_position(line, before))
+        if not moved:
+            raise Conflict("not_queued", "The job has started and can no longer be moved.")
+    job.refresh_from_db()
+    return job
+
+
+def _end_of_line(lane: str) -> float:
+    """Behind whatever was dragged around; equals go by age."""
+    last: float | None = Job.objects.queued().filter(lane=lane).aggregate(Max("position"))["position__max"]
+    return max(last or 0.0, 0.0)
+
+
+def _line_of(job: Job) -> JobQuerySet:
+    return Job.objects.queued().filter(lane=job.lane, priority=job.priority).in_claim_order()
+
+
+def _position(line: JobQuerySet, before: Job | None) -> float:
+    """Halfway between the neighbours; ties (fresh jobs all stand at 0) are spread first."""
+    jobs = list(line.select_for_update())
+    for number, other in enumerate(jobs):
+        other.position = float(number)
+    Job.objects.bulk_update(jobs, ["position"])
+    if before is None:
+        return float(len(jobs))
+    return next(other.position for other in jobs if other.pk == before.pk) - 0.5
+
+
+def queue_position(job: Job) -> int | None:
+    """1 for the next to be taken; None when the job is not waiting."""
+    return Job.objects.ahead_of(job).count() + 1 if job.state == Job.State.QUEUED else None
+
+
+def queue_reason(job: Job) -> str:
+    """Why this job is waiting, in a sentence; empty when it is not."""
+    if job.state != Job.State.QUEUED:
+        return ""
+    if not online(job.lane).exists():
+        return "No worker is running, so nothing starts. Start the studio with `make run`."
+    ahead = Job.objects.ahead_of(job).count()
+    running = Job.objects.running().filter(lane=job.lane).order_by("started_at").first()
+    parts = [f"Waiting for {_doing(running)}"] if running else ["Starting now" if not ahead else "Waiting"]
+    if ahead:
+        parts.append(f"{ahead} {'job is' if ahead == 1 else 'jobs are'} ahead")
+    elif running:
+        parts.append("next in line")
+    return "; ".join(parts) + "."
+
+
+def _doing(job: Job) -> str:
+    progress = f" (step {job.step} of {job.total})" if job.total else ""
+    left = f", about {_words(job.eta_seconds)} left" if job.eta_seconds else ""
+    return f"{job.label or job.public_id}{progress}{left}"
+
+
+def _words(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def online(lane: str) -> Any:
+    """Workers of a lane (gpu or cpu) that reported within three heartbeats."""
+    fresh = timedelta(seconds=3 * settings.JOB_RENEW_SECONDS)
+    return Worker.objects.filter(lane__startswith=lane, heartbeat_at__gt=Now() - fresh)
+
+
+def status_summary() -> dict[str, Any]:
+    """What the top bar says about the GPU lane: {worker, device, job, queued}."""
+    worker = online("gpu").first()
+    running = Job.objects.running().filter(lane="gpu").order_by("started_at").first()
+    state = "offline" if worker is None else "busy" if running else "ready"
+    return {
+        "worker": state,
+        "device": worker.device if worker else "",
+        "job": events.snapshot(running) | {"label": running.label} if running else None,
+        "queued": Job.objects.queued().count(),
+    }
