@@ -1,0 +1,72 @@
+"""What a model family provides to the trainer and the sampler, hook by hook. Knows no job, no file of ours, no Django.
+
+Shapes: B pictures, C latent channels, h x w latent cells; H x W pixels. Latents are float32, scaled and shifted so that
+noise of variance 1 fits them; packing into tokens is the family's own business."""
+
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+
+from isengard.engine.specs import BaseModel
+
+# What a prompt becomes: named tensors, batch first. Only the family knows the names.
+Embeds = dict[str, torch.Tensor]
+
+# embedded: the scale is an input of the model; true_cfg: two predictions, with and without the prompt; none: ignored.
+Guidance = Literal["embedded", "true_cfg", "none"]
+Part = Literal["text", "vae", "transformer"]
+
+
+class Family(Protocol):
+    """One base model. Parts load when first used and are freed by name, so text encoders need not stay for training."""
+
+    base: BaseModel
+    device: torch.device
+    dtype: torch.dtype
+    guidance: Guidance
+    # Width and height in pixels must be multiples of this (latent cell x patch).
+    multiple: int
+
+    @property
+    def transformer(self) -> Any:
+        """The denoiser (torch.nn.Module with diffusers' adapter methods), frozen, in eval mode."""
+
+    def fingerprint(self, part: Part) -> str:
+        """Changes when the part's weights or configuration change: names what was computed with it on disk."""
+
+    def encode_prompts(self, prompts: list[str]) -> Embeds:
+        """Embeddings on the CPU, batch = len(prompts). Each prompt is encoded alone: neighbours never change a bit."""
+
+    def encode_images(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) in [-1, 1] → (B, C, h, w): the mean of the autoencoder's distribution, float32."""
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """(B, C, h, w) → (B, 3, H, W) about [-1, 1], float32."""
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        """(C, h, w) of a picture in pixels. EngineError size_not_possible: not a multiple."""
+
+    def predict(self, latents: torch.Tensor, sigma: torch.Tensor, embeds: Embeds, guidance: float) -> torch.Tensor:
+        """Velocity (noise − latents), float32, like `latents` (B, C, h, w) at noise level sigma (B,) in 0 … 1."""
+
+    def sigmas(self, steps: int, shape: tuple[int, ...]) -> torch.Tensor:
+        """Noise levels for sampling latents (C, h, w): float32 (steps + 1,) from 1 down to 0."""
+
+    def training_sigmas(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Noise levels for training, drawn on the CPU: float32 (count,)."""
+
+    def lora_targets(self) -> list[str]:
+        """Full names of the linear layers that a LoRA changes."""
+
+    def export_key(self, module: str, half: Literal["A", "B"]) -> str:
+        """The key under which tools of this family look for one half of a module's LoRA."""
+
+    def load_lora(self, path: Path, name: str) -> None:
+        """Adds the file as adapter `name`, in the model's dtype. EngineError lora_unreadable."""
+
+    def make_pipeline(self) -> Any:
+        """diffusers' own pipeline around the loaded denoiser and autoencoder, for its loader (text encoders left out)."""
+
+    def free(self, part: Part) -> None:
+        """Forgets a part; it loads again when needed."""

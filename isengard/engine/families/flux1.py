@@ -1,0 +1,250 @@
+"""FLUX.1-dev, FLUX.1-schnell and Pocket: one code; what differs is read from the loaded configurations and `pocket.json`.
+
+The numerics follow diffusers' FluxPipeline (0.42): 2x2 patches, T5 without a mask, flow matching with Euler steps; the
+one difference is that latents stay float32 between steps. Knows nothing of jobs, LoRA training or files of ours."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
+from diffusers.pipelines.flux.pipeline_flux import calculate_shift
+from diffusers.utils import logging as diffusers_logging
+from safetensors import SafetensorError
+from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
+from transformers.utils import logging as transformers_logging
+
+from isengard.engine.errors import EngineError
+from isengard.engine.families.base import Embeds, Family, Guidance, Part
+from isengard.engine.memory import is_out_of_memory, release
+from isengard.engine.specs import BaseModel
+
+FOLDERS: dict[Part, tuple[str, ...]] = {
+    "text": ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2"),
+    "vae": ("vae",),
+    "transformer": ("transformer",),
+}
+# FLUX.1-dev was trained on 512 text tokens, schnell (no guidance input) on 256; pad tokens are not masked, so the
+# length is part of the model.
+TOKENS = {True: 512, False: 256}
+DOUBLE = ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
+FEED = ("ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2")
+SINGLE = ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp", "proj_out")
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
+
+
+def load(base: BaseModel, device: torch.device, dtype: torch.dtype) -> Family:
+    """See families.load."""
+    for logging in (diffusers_logging, transformers_logging):
+        logging.set_verbosity_error()  # their warnings on truncated captions and absent keys say nothing to our users
+        logging.disable_progress_bar()
+    return Flux1(base, device, dtype)
+
+
+class Flux1:
+    """See families.base.Family for what each hook takes and gives."""
+
+    def __init__(self, base: BaseModel, device: torch.device, dtype: torch.dtype) -> None:
+        self.base, self.device, self.dtype = base, device, dtype
+        self.root = Path(base.path)
+        vae, transformer = self._config("vae"), self._config("transformer")
+        self.stride = 2 ** (len(vae["block_out_channels"]) - 1)
+        self.multiple = self.stride * 2
+        self.channels: int = transformer["in_channels"] // 4
+        self.guidance_input = bool(transformer.get("guidance_embeds"))
+        own = self._json("pocket.json") if (self.root / "pocket.json").is_file() else {}
+        self.max_sequence_length = int(own.get("max_sequence_length", TOKENS[self.guidance_input]))
+        self.guidance: Guidance = "embedded" if self.guidance_input else "none"
+        if "true_cfg_scale" in own:
+            self.guidance = "true_cfg"
+        self._layers = (int(transformer["num_layers"]), int(transformer["num_single_layers"]))
+        self._scheduler = self._load(FlowMatchEulerDiscreteScheduler, "scheduler", weights=False)
+        self._parts: dict[str, Any] = {}
+        self._ids: dict[tuple[int, int], torch.Tensor] = {}
+
+    # Reading the folder
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            data: dict[str, Any] = json.loads((self.root / name).read_text())
+        except (OSError, ValueError):
+            raise self._unreadable(name) from None
+        return data
+
+    def _config(self, folder: str) -> dict[str, Any]:
+        return self._json(f"{folder}/config.json")
+
+    def _unreadable(self, what: str) -> EngineError:
+        text = (
+            f"The base model {self.base.key} is incomplete: {what} is missing or damaged. Put its folder there again."
+        )
+        return EngineError("base_unreadable", text)
+
+    def _load(self, kind: Any, folder: str, *, weights: bool = True, **options: Any) -> Any:
+        if not (self.root / folder).is_dir():
+            raise self._unreadable(folder)
+        try:
+            part = kind.from_pretrained(self.root / folder, local_files_only=True, **options)
+        except UNREADABLE as error:
+            if is_out_of_memory(error):
+                raise
+            raise self._unreadable(folder) from error
+        return part.to(self.device).eval().requires_grad_(False) if weights else part
+
+    def _part(self, folder: str, kind: Any, *, weights: bool = True) -> Any:
+        if folder not in self._parts:
+            options = {"dtype": self.dtype} if weights else {}
+            self._parts[folder] = self._load(kind, folder, weights=weights, **options)
+        return self._parts[folder]
+
+    @property
+    def transformer(self) -> Any:
+        return self._part("transformer", FluxTransformer2DModel)
+
+    @property
+    def vae(self) -> Any:
+        return self._part("vae", AutoencoderKL)
+
+    def fingerprint(self, part: Part) -> str:
+        """Every file's name, size and both ends: enough to tell weights apart without reading 20 GB."""
+        digest = hashlib.sha256(f"{self.max_sequence_length} {self.dtype}".encode())
+        for path in sorted(path for folder in FOLDERS[part] for path in (self.root / folder).iterdir()):
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                head = file.read(1 << 18)
+                file.seek(max(size - (1 << 18), 0))
+                digest.update(f"{path.name} {size}".encode() + head + file.read())
+        return digest.hexdigest()
+
+    def free(self, part: Part) -> None:
+        for folder in FOLDERS[part]:
+            self._parts.pop(folder, None)
+        release()
+
+    # Text
+
+    @torch.no_grad()
+    def encode_prompts(self, prompts: list[str]) -> Embeds:
+        rows = [self._encode_prompt(prompt) for prompt in prompts]
+        return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+
+    def _encode_prompt(self, prompt: str) -> Embeds:
+        clip = self._tokens("tokenizer", CLIPTokenizer, prompt, 77)
+        t5 = self._tokens("tokenizer_2", T5TokenizerFast, prompt, self.max_sequence_length)
+        pooled = self._part("text_encoder", CLIPTextModel)(clip).pooler_output
+        words = self._part("text_encoder_2", T5EncoderModel)(t5)[0]
+        return {"prompt": words.cpu(), "pooled": pooled.cpu()}
+
+    def _tokens(self, folder: str, kind: Any, prompt: str, length: int) -> torch.Tensor:
+        tokenizer = self._part(folder, kind, weights=False)
+        length = min(length, tokenizer.model_max_length)
+        found = tokenizer([prompt], padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        ids: torch.Tensor = found.input_ids
+        return ids.to(self.device)
+
+    # Pictures
+
+    @torch.no_grad()
+    def encode_images(self, pixels: torch.Tensor) -> torch.Tensor:
+        mean: torch.Tensor = self.vae.encode(pixels.to(self.device, self.dtype)).latent_dist.mode()
+        return (mean.float() - self.vae.config.shift_factor) * self.vae.config.scaling_factor
+
+    @torch.no_grad()
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        raw = latents.float() / self.vae.config.scaling_factor + self.vae.config.shift_factor
+        pixels: torch.Tensor = self.vae.decode(raw.to(self.device, self.dtype), return_dict=False)[0]
+        return pixels.float()
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        if width % self.multiple or height % self.multiple or width <= 0 or height <= 0:
+            text = f"Width and height must be multiples of {self.multiple} for this model, not {width} x {height}."
+            raise EngineError("size_not_possible", text)
+        return self.channels, height // self.stride, width // self.stride
+
+    # Denoising
+
+    def predict(self, latents: torch.Tensor, sigma: torch.Tensor, embeds: Embeds, guidance: float) -> torch.Tensor:
+        count, _, height, width = latents.shape
+        words = embeds["prompt"].to(self.device, self.dtype)
+        scale = torch.full((count,), guidance, device=self.device) if self.guidance_input else None
+        # LoRA weights in training are float32 on a bf16 model: autocast lets them meet.
+        mixed = torch.is_grad_enabled() and self.dtype != torch.float32
+        with torch.autocast(self.device.type, self.dtype, enabled=mixed):
+            velocity = self.transformer(
+                hidden_states=_pack(latents).to(self.device, self.dtype),
+                timestep=(sigma * 1000).to(self.device, self.dtype) / 1000,
+                guidance=scale,
+                pooled_projections=embeds["pooled"].to(self.device, self.dtype),
+                encoder_hidden_states=words,
+                txt_ids=torch.zeros(words.shape[1], 3, device=self.device, dtype=self.dtype),
+                img_ids=self._image_ids(height // 2, width // 2),
+                return_dict=False,
+            )[0]
+        return _unpack(velocity.float(), height, width)
+
+    def _image_ids(self, rows: int, columns: int) -> torch.Tensor:
+        if (rows, columns) not in self._ids:
+            grid = torch.zeros(rows, columns, 3)
+            grid[..., 1], grid[..., 2] = torch.arange(rows)[:, None], torch.arange(columns)[None]
+            self._ids[rows, columns] = grid.reshape(-1, 3).to(self.device, self.dtype)
+        return self._ids[rows, columns]
+
+    def sigmas(self, steps: int, shape: tuple[int, ...]) -> torch.Tensor:
+        config = self._scheduler.config
+        tokens = (shape[-2] // 2) * (shape[-1] // 2)
+        names = ("base_image_seq_len", "max_image_seq_len", "base_shift", "max_shift")
+        mu = calculate_shift(tokens, *(config[name] for name in names))
+        self._scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps), mu=mu)
+        sigmas: torch.Tensor = self._scheduler.sigmas
+        return sigmas.clone()
+
+    def training_sigmas(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Logit-normal(0, 1): the “sigmoid” timesteps of FLUX.1-dev practice for subjects."""
+        return torch.randn(count, generator=generator).sigmoid()
+
+    # LoRA
+
+    def lora_targets(self) -> list[str]:
+        double = [f"attn.{name}" for name in DOUBLE] + list(FEED)
+        blocks = [f"transformer_blocks.{i}.{name}" for i in range(self._layers[0]) for name in double]
+        return blocks + [f"single_transformer_blocks.{i}.{name}" for i in range(self._layers[1]) for name in SINGLE]
+
+    def export_key(self, module: str, half: Literal["A", "B"]) -> str:
+        return f"transformer.{module}.lora_{half}.weight"
+
+    def load_lora(self, path: Path, name: str) -> None:
+        try:
+            weights, alphas, header = FluxPipeline.lora_state_dict(
+                str(path), return_alphas=True, return_lora_metadata=True, local_files_only=True
+            )
+            weights = {key: value.to(self.device, self.dtype) for key, value in weights.items()}
+            options = {"network_alphas": alphas, "metadata": header, "adapter_name": name}
+            FluxPipeline.load_lora_into_transformer(weights, transformer=self.transformer, **options)
+        except UNREADABLE as error:
+            if is_out_of_memory(error):
+                raise
+            text = (
+                "This LoRA does not fit the base model, so it cannot be used with it. Choose one trained on this base."
+            )
+            raise EngineError("lora_unreadable", text) from error
+
+    def make_pipeline(self) -> Any:
+        empty = dict.fromkeys(("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2"))
+        return FluxPipeline(scheduler=self._scheduler, vae=self.vae, transformer=self.transformer, **empty)
+
+
+def _pack(latents: torch.Tensor) -> torch.Tensor:
+    """(B, C, h, w) → (B, h/2 * w/2, 4C): each token is a 2x2 patch, channels first."""
+    count, channels, height, width = latents.shape
+    patches = latents.reshape(count, channels, height // 2, 2, width // 2, 2).permute(0, 2, 4, 1, 3, 5)
+    return patches.reshape(count, (height // 2) * (width // 2), channels * 4)
+
+
+def _unpack(tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """The way back; height and width in latent cells."""
+    count, _, features = tokens.shape
+    patches = tokens.reshape(count, height // 2, width // 2, features // 4, 2, 2).permute(0, 3, 1, 4, 2, 5)
+    return patches.reshape(count, features // 4, height, width)

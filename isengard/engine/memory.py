@@ -1,0 +1,74 @@
+"""What fits where: device, number format, what may stay loaded, and a sentence when memory runs out. No Django."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from isengard.engine.errors import EngineError
+
+GIB = 1 << 30
+# Below this the weights are a toy for any machine: full precision costs nothing.
+SMALL_WEIGHTS = GIB
+# FLUX.1 in bf16 takes 24 GB and its text encoders 10 GB: together with room to work they need this much.
+ROOM_FOR_ENCODERS = 44 * GIB
+# Training FLUX.1 without recomputing activations was measured by others at about 40 GB (512 px, batch 1).
+ROOM_FOR_ACTIVATIONS = 46 * GIB
+PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+def pick_device() -> torch.device:
+    """The first NVIDIA GPU that torch can use, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _is_small(folder: Path) -> bool:
+    return sum(path.stat().st_size for path in (folder / "transformer").glob("*.safetensors")) < SMALL_WEIGHTS
+
+
+def pick_dtype(folder: Path, precision: str | None = None) -> torch.dtype:
+    """`precision` (bf16, fp32) where the request names one; else fp32 for small weights and bf16 for large ones."""
+    if precision in PRECISIONS:
+        return PRECISIONS[precision]
+    return torch.float32 if _is_small(folder) else torch.bfloat16
+
+
+def _total(device: torch.device) -> int:
+    return torch.cuda.get_device_properties(device).total_memory
+
+
+def may_keep_encoders(folder: Path, device: torch.device) -> bool:
+    """Whether text encoders may stay beside the denoiser between pictures."""
+    return _is_small(folder) or (device.type == "cuda" and _total(device) >= ROOM_FOR_ENCODERS)
+
+
+def must_recompute_activations(folder: Path, device: torch.device) -> bool:
+    """Whether training has to recompute activations in the backward pass (a third slower, far less memory)."""
+    return not _is_small(folder) and (device.type != "cuda" or _total(device) < ROOM_FOR_ACTIVATIONS)
+
+
+def release() -> None:
+    """Gives back what nothing holds any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """torch's CPU allocator has no exception class of its own."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+@contextmanager
+def explained(lower: str) -> Iterator[None]:
+    """Out of memory becomes EngineError out_of_memory naming the settings to `lower`."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        release()
+        text = f"There was not enough memory. Lower {lower}, or close other programs that use the same memory."
+        raise EngineError("out_of_memory", text, retryable=True) from error

@@ -1,0 +1,142 @@
+"""What stays warm between pictures: one base model, a few LoRAs on it, prompt embeddings. Knows no job, no Django."""
+
+import hashlib
+import secrets
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from isengard.engine import families, lora_file, memory
+from isengard.engine.families.base import Embeds, Family
+from isengard.engine.rundir import replacing
+from isengard.engine.specs import BaseModel, LoraRef
+
+WARM_LORAS = 4
+WARM_PROMPTS = 256
+
+
+class PromptCache:
+    """Embeddings by prompt, in memory and below `folder`: a repeated prompt costs no encoder call, not even a load."""
+
+    def __init__(self, family: Family, folder: Path) -> None:
+        self._family, self._folder = family, folder / "prompts"
+        self._text = family.fingerprint("text")
+        self._warm: OrderedDict[str, Embeds] = OrderedDict()
+
+    def get(self, prompt: str) -> Embeds:
+        """Embeddings of one prompt (batch 1) on the family's device."""
+        key = hashlib.sha256(f"{self._text}\n{prompt}".encode()).hexdigest()
+        if key not in self._warm:
+            embeds = self._read(key) or self._encode(key, prompt)
+            self._warm[key] = {name: tensor.to(self._family.device) for name, tensor in embeds.items()}
+        self._warm.move_to_end(key)
+        if len(self._warm) > WARM_PROMPTS:
+            self._warm.popitem(last=False)
+        return self._warm[key]
+
+    def _read(self, key: str) -> Embeds | None:
+        return read_tensors(self._folder / f"{key}.safetensors")
+
+    def _encode(self, key: str, prompt: str) -> Embeds:
+        embeds = self._family.encode_prompts([prompt])
+        write_tensors(self._folder / f"{key}.safetensors", embeds)
+        return embeds
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor] | None:
+    """A cache entry, or None when it is absent or damaged (it is then made again)."""
+    try:
+        tensors: dict[str, torch.Tensor] = load_file(path)
+    except (OSError, SafetensorError):
+        return None
+    return tensors
+
+
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    with replacing(path) as part:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
+
+
+class Registry:
+    """The warm model of one engine process. Not for threads: the engine does one thing at a time."""
+
+    def __init__(self, device: str | None = None) -> None:
+        self._device = torch.device(device) if device else memory.pick_device()
+        self._key: tuple[BaseModel, torch.dtype] | None = None
+        self._family: Family | None = None
+        self._prompts: dict[Path, PromptCache] = {}
+        # adapter name → the file's header, oldest use first
+        self._loras: OrderedDict[str, lora_file.LoraHeader] = OrderedDict()
+
+    def is_warm(self, base: BaseModel, precision: str | None = None) -> bool:
+        return self._key == (base, memory.pick_dtype(Path(base.path), precision))
+
+    def use(self, base: BaseModel, precision: str | None = None) -> Family:
+        """The base's family, warm if it was the last one used; another base takes its place in memory."""
+        key = (base, memory.pick_dtype(Path(base.path), precision))
+        if self._family is None or self._key != key:
+            self.close()
+            self._family, self._key = families.load(base, self._device, key[1]), key
+            self._family.transformer  # noqa: B018  read from disk now, so that the next picture is quick
+        return self._family
+
+    def close(self) -> None:
+        """Forgets everything and gives the memory back."""
+        self._family, self._key = None, None
+        self._prompts.clear()
+        self._loras.clear()
+        memory.release()
+
+    def embeds(self, prompts: list[str], cache_dir: Path) -> list[Embeds]:
+        """Embeddings of each prompt, from the cache where possible; encoders leave again where memory is short."""
+        family = self._require()
+        if cache_dir not in self._prompts:
+            self._prompts[cache_dir] = PromptCache(family, cache_dir)
+        found = [self._prompts[cache_dir].get(prompt) for prompt in prompts]
+        if not memory.may_keep_encoders(Path(family.base.path), family.device):
+            family.free("text")
+        return found
+
+    def wear(self, loras: tuple[LoraRef, ...]) -> list[lora_file.LoraHeader]:
+        """Applies exactly these adapters, without reloading the base; none means exactly the base.
+
+        EngineError: a file that cannot be read, or was trained for another model."""
+        transformer: Any = self._require().transformer
+        headers = {_name(lora): self._add(lora) for lora in loras}
+        if headers:
+            transformer.set_adapters(list(headers), [lora.strength for lora in loras])
+            transformer.enable_adapters()
+        elif self._loras:
+            transformer.disable_adapters()
+        self._forget_oldest(keep=set(headers))
+        return list(headers.values())
+
+    def _add(self, lora: LoraRef) -> lora_file.LoraHeader:
+        family, name = self._require(), _name(lora)
+        if name not in self._loras:
+            header = lora_file.inspect(Path(lora.path))
+            lora_file.require_fit(header, family.base)
+            family.load_lora(Path(lora.path), name)
+            self._loras[name] = header
+        self._loras.move_to_end(name)
+        return self._loras[name]
+
+    def _forget_oldest(self, keep: set[str]) -> None:
+        for name in list(self._loras):
+            if len(self._loras) > WARM_LORAS and name not in keep:
+                self._require().transformer.delete_adapters(name)
+                del self._loras[name]
+
+    def _require(self) -> Family:
+        if self._family is None:
+            raise RuntimeError("Registry.use comes first")
+        return self._family
+
+
+def _name(lora: LoraRef) -> str:
+    """Adapter names may hold no dots; the content's hash makes the same file the same adapter."""
+    return f"lora_{lora.sha256[:24] or secrets.token_hex(12)}"

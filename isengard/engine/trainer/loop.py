@@ -1,0 +1,342 @@
+"""The training loop: one LoRA from pictures, readable as a list of verbs. What is model-specific is behind the family,
+what is outside behind `sink` and `stop`. No Django, no arguments, no prints."""
+
+import hashlib
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from isengard.engine import families, lora_file, memory, recipe, rundir, sampling
+from isengard.engine.errors import EngineError
+from isengard.engine.events import Event, Sink, Stop
+from isengard.engine.families.base import Embeds, Family
+from isengard.engine.specs import TrainSpec
+from isengard.engine.trainer import schedule
+from isengard.engine.trainer.data import Dataset, Pair, Preparation
+from isengard.engine.trainer.lora import Lora
+from isengard.engine.trainer.meter import Meter
+from isengard.engine.trainer.state import BadState, TrainState
+
+# FLUX.1-dev learned with the guidance scale as an input; 1.0 in training is the consensus of all trainers but one.
+TRAINING_GUIDANCE = 1.0
+CLIP_NORM = 1.0
+WEIGHT_DECAY = 1e-4
+CHECK_STEPS = 4
+LOWER = "the batch size, the resolution or the LoRA rank"
+
+
+def train(spec: TrainSpec, sink: Sink, stop: Stop) -> Event:
+    """Trains, and gives the fields of the `result` event (events.py). When told to stop it saves first.
+
+    EngineError: loss_not_finite, weights_not_finite, out_of_memory, no_images, image_unreadable, and what loading the
+    base can raise."""
+    if not spec.images:
+        raise EngineError("no_images", "There are no pictures to train on. Add some photos to the character first.")
+    rundir.sweep(Path(spec.run_dir))
+    with memory.explained(LOWER):
+        try:
+            return Training(spec, sink, stop).run()
+        except sampling.Stopped:
+            # Told to stop before the first step: there is nothing to save yet, and nothing is lost but minutes.
+            return {"stopped": True, "step": 0, "steps": spec.params["steps"]}
+
+
+class Training:
+    """One training from its pictures to its file."""
+
+    def __init__(self, spec: TrainSpec, sink: Sink, stop: Stop) -> None:
+        self.spec, self.sink, self.stop, self.params = spec, sink, stop, spec.params
+        self.run_dir, self.last, self.began = Path(spec.run_dir), int(spec.params["steps"]), time.monotonic()
+        seed_everything(self.params["seed"])
+        self.family, self.data, self.prompts = self._prepare()
+        self.lora = Lora(self.family, self.params["lora_rank"], self.params["seed"])
+        rate = self.params["learning_rate"]
+        self.optimizer = torch.optim.AdamW(self.lora.parameters(), rate, weight_decay=WEIGHT_DECAY, fused=True)
+        self.state = TrainState(self.lora, self.optimizer, self.params["seed"], self._recipe_of_training())
+        self.resumed = resume(self.state, spec, sink)
+        self.meter = Meter(sink, self.state.seconds)
+        images, classes = self._shares()
+        self.plan = schedule.BatchPlan(self.data.buckets(), images, self.params["seed"])
+        others = [list(range(len(self.data.classes)))] if self.data.classes else []
+        self.class_plan = schedule.BatchPlan(others, classes, self.params["seed"] + 1) if others else None
+        self.progress = sampling.Throttle(sampling.PROGRESS_SECONDS)
+
+    def run(self) -> Event:
+        if not self.resumed:
+            self.sample()  # the baseline: what the base makes of the same prompts and seeds
+        self.sink("stage", stage="training", message=f"Training for {self.last} steps")
+        while self.state.step < self.last and not self.stop():
+            loss = self.step()
+            self.meter.add(self.state.step, loss, self.optimizer.param_groups[0]["lr"])
+            self.report()
+            if schedule.is_due(self.state.step, self.params["sample_every_n_steps"], self.last):
+                self.sample()
+            if schedule.is_due(self.state.step, self.params["checkpoint_every_n_steps"], self.last):
+                self.checkpoint()
+        self.meter.flush()
+        return self.finish() if self.state.step == self.last else self.interrupt()
+
+    # One step
+
+    def step(self) -> torch.Tensor:
+        """One optimizer step; the mean loss of its batches, still on the device."""
+        self.state.step += 1
+        rate = schedule.learning_rate(self.state.step, self.params["learning_rate"], self.params["warmup_steps"])
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        parts = self.params["gradient_accumulation"]
+        losses = []
+        for _ in range(parts):
+            loss = self.batch_loss() / parts
+            loss.backward()
+            losses.append(loss.detach())
+        torch.nn.utils.clip_grad_norm_(self.lora.parameters(), CLIP_NORM)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return torch.stack(losses).sum()
+
+    def batch_loss(self) -> torch.Tensor:
+        """Mean squared error of the velocity over one batch; pictures of one shape go through the model together."""
+        groups: dict[torch.Size, list[Pair]] = {}
+        batch = self.next_batch()
+        for pair in batch:
+            groups.setdefault(pair.latents.shape, []).append(pair)
+        losses = [self.flow_loss(pairs) * (len(pairs) / len(batch)) for pairs in groups.values()]
+        return torch.stack(losses).sum()
+
+    def next_batch(self) -> list[Pair]:
+        """Pictures of the person, and as many of others where class pictures are asked for (batch 1: in turns)."""
+        number = self.state.batches
+        self.state.batches += 1
+        if self.class_plan is None:
+            return [self.drop_caption(self.data.images[index]) for index in self.plan[number]]
+        others = [self.data.classes[index] for index in self.class_plan[number]]
+        if self.params["batch_size"] == 1:
+            return others if number % 2 else [self.drop_caption(self.data.images[i]) for i in self.plan[number // 2]]
+        return [self.drop_caption(self.data.images[index]) for index in self.plan[number]] + others
+
+    def drop_caption(self, pair: Pair) -> Pair:
+        chance = torch.rand((), generator=self.state.noise).item()
+        return Pair(pair.latents, self.data.empty) if chance < self.params["caption_dropout"] else pair
+
+    def flow_loss(self, pairs: list[Pair]) -> torch.Tensor:
+        """Rectified flow: x = (1 − σ)·latents + σ·noise, the model learns noise − latents."""
+        clean = torch.stack([pair.latents for pair in pairs])
+        embeds = {name: torch.cat([pair.embeds[name] for pair in pairs]) for name in pairs[0].embeds}
+        noise = torch.randn(clean.shape, generator=self.state.noise).to(clean.device, non_blocking=True)
+        sigma = self.family.training_sigmas(len(pairs), self.state.noise).to(clean.device, non_blocking=True)
+        level = sigma.reshape(-1, 1, 1, 1)
+        velocity = self.family.predict((1 - level) * clean + level * noise, sigma, embeds, TRAINING_GUIDANCE)
+        return functional.mse_loss(velocity, noise - clean)
+
+    # What happens between steps
+
+    def report(self) -> None:
+        if self.state.step == self.last or self.progress():
+            self.sink("progress", step=self.state.step, total=self.last)
+
+    def sample(self) -> None:
+        """Previews through the one sampling path, always with the same seeds."""
+        with self.outside_the_clock("sampling", f"Drawing previews at step {self.state.step}"):
+            for index, embeds in enumerate(self.prompts):
+                self.sample_one(index, embeds)
+
+    def sample_one(self, index: int, embeds: Embeds) -> None:
+        look, step = sampling.usual_look(self.spec.base.key), self.state.step
+        seed, prompt = self.params["seed"] + index, self.spec.prompts[index]
+        latents = sampling.draw(self.family, embeds, self.data.empty, seed=seed, look=look)
+        path = rundir.sample(self.run_dir, step, index)
+        sampling.save_png(sampling.picture(self.family, latents), path, self.recipe_of_sample(prompt, seed, look))
+        facts: Event = {"path": str(path), "step": step, "prompt_index": index, "prompt": prompt, "seed": seed}
+        self.sink("sample", **facts, width=look.width, height=look.height)
+
+    def recipe_of_sample(self, prompt: str, seed: int, look: sampling.Look) -> recipe.Recipe:
+        return recipe.Recipe(
+            prompt=prompt,
+            negative_prompt="",
+            seed=seed,
+            steps=look.steps,
+            guidance_scale=look.guidance,
+            guidance=self.family.guidance,
+            width=look.width,
+            height=look.height,
+            model=self.spec.base.key,
+            extra={"training_step": self.state.step},
+        )
+
+    def checkpoint(self) -> None:
+        """The LoRA as it is now, and what is needed to go on from here; older ones make room."""
+        with self.outside_the_clock("saving_checkpoint", f"Saving step {self.state.step}"):
+            self.meter.flush()  # a loss that is no number must not become a checkpoint
+            self.state.seconds = self.meter.seconds
+            state, path = rundir.state(self.run_dir, self.state.step), rundir.checkpoint(self.run_dir, self.state.step)
+            self.lora.save(path, self.provenance())
+            self.state.save(state)
+            rundir.prune(rundir.checkpoints(self.run_dir), keep=self.params["max_checkpoints"])
+            rundir.prune(rundir.states(self.run_dir), keep=1)
+        size = path.stat().st_size
+        self.sink("checkpoint", path=str(path), step=self.state.step, size_bytes=size, state=str(state))
+
+    @contextmanager
+    def outside_the_clock(self, stage: str, message: str) -> Iterator[None]:
+        """A stage that is not training: its seconds are no slow steps."""
+        self.sink("stage", stage=stage, message=message)
+        began = time.monotonic()
+        yield
+        self.meter.pause(time.monotonic() - began)
+        if 0 < self.state.step < self.last:
+            self.sink("stage", stage="training", message=f"Training for {self.last} steps")
+
+    # The end
+
+    def interrupt(self) -> Event:
+        """Told to stop: nothing learnt so far is lost."""
+        self.checkpoint()
+        path = rundir.checkpoint(self.run_dir, self.state.step)
+        return {**self.facts(path), "stopped": True}
+
+    def finish(self) -> Event:
+        self.sink("stage", stage="exporting", message="Writing the LoRA and checking it")
+        path = rundir.final(self.run_dir)
+        self.lora.save(path, self.provenance())
+        self.lora.remove()
+        return {
+            **self.facts(path),
+            "stopped": False,
+            **check_export(self.family, path, self.prompts[0], self.data.empty),
+        }
+
+    def facts(self, path: Path) -> Event:
+        header = lora_file.inspect(path)
+        return {
+            "path": str(path),
+            "sha256": _sha256(path),
+            "size_bytes": header.size_bytes,
+            "rank": self.lora.rank,
+            "step": self.state.step,
+            "steps": self.last,
+            "final_loss": self.meter.final_loss(),
+            "seconds": round(time.monotonic() - self.began, 3),
+            "training_seconds": round(self.meter.seconds, 3),
+        }
+
+    def provenance(self) -> lora_file.Provenance:
+        params = self.params
+        return lora_file.Provenance(
+            base_key=self.spec.base.key,
+            family=self.spec.base.family,
+            title=self.spec.title,
+            trigger_word=self.spec.trigger_word,
+            class_word=self.spec.class_word,
+            rank=self.lora.rank,
+            steps=self.state.step,
+            learning_rate=params["learning_rate"],
+            seed=params["seed"],
+            images=len(self.spec.images),
+            class_images=params["class_images"],
+            resolution=params["resolution"],
+            batch_size=params["batch_size"],
+            caption_dropout=params["caption_dropout"],
+            targets=self.lora.targets,
+        )
+
+    # The beginning
+
+    def _prepare(self) -> tuple[Family, Dataset, list[Embeds]]:
+        """The base, the pictures as tensors, the embeddings of the sample prompts. Text encoders are gone afterwards."""
+        self.sink("stage", stage="loading_model", message=f"Opening {self.spec.base.key}")
+        folder, device = Path(self.spec.base.path), memory.pick_device()
+        family = families.load(self.spec.base, device, memory.pick_dtype(folder, self.params.get("precision")))
+        self.sink("stage", stage="preparing_dataset", message=f"Reading {len(self.spec.images)} pictures")
+        preparation = Preparation(self.spec, family, self.sink, self.stop)
+        data = preparation.run()
+        fields = {"pictures": len(data.images), "from_cache": preparation.hits, "buckets": len(data.buckets())}
+        text = f"{len(data.images)} pictures ready, {preparation.hits} of them from the cache"
+        self.sink("log", level="info", event="dataset_ready", message=text, fields=fields)
+        if memory.must_recompute_activations(folder, device):
+            family.transformer.enable_gradient_checkpointing()
+        return family, data, preparation.prompt_embeds[: self.params["sample_count"]]
+
+    def _shares(self) -> tuple[int, int]:
+        """Pictures of the person and of others in one batch."""
+        size = self.params["batch_size"]
+        if not self.data.classes or size == 1:
+            return size, 1
+        return size - size // 2, size // 2
+
+    def _recipe_of_training(self) -> dict[str, Any]:
+        """What must be the same for a state to be resumed; how often to sample or save may change."""
+        free = {
+            "sample_every_n_steps",
+            "sample_count",
+            "sample_prompts",
+            "checkpoint_every_n_steps",
+            "max_checkpoints",
+            "steps",
+        }
+        params = {name: value for name, value in self.params.items() if name not in free}
+        images = [[image.sha256, image.caption] for image in self.spec.images]
+        words = [self.spec.trigger_word, self.spec.class_word]
+        return {"params": params, "images": images, "words": words, "base": self.family.fingerprint("transformer")}
+
+
+def resume(state: TrainState, spec: TrainSpec, sink: Sink) -> bool:
+    """Takes up the named state, else the newest one that is sound; False (with a word in the log) means from the start."""
+    if spec.resume_from is None:
+        return False
+    named = Path(spec.resume_from)
+    others = [path for path in reversed(rundir.states(Path(spec.run_dir))) if path != named]
+    for path in [named, *others]:
+        try:
+            state.load(path)
+        except BadState as error:
+            text = f"The saved state {path.name} cannot be resumed: {error}."
+            sink("log", level="warning", event="state_refused", message=text, fields={"state": path.name})
+            continue
+        sink(
+            "log",
+            level="info",
+            event="resumed",
+            message=f"Going on after step {state.step}",
+            fields={"step": state.step},
+        )
+        return True
+    sink("log", level="warning", event="restarted", message="No saved state could be used; starting over", fields={})
+    return False
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seed_everything(seed: int) -> None:
+    """What libraries draw from. The loop itself draws from the state's own generator only."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    torch.manual_seed(seed)
+
+
+def check_export(family: Family, path: Path, embeds: Embeds, empty: Embeds) -> Event:
+    """Loads the file as anybody would (diffusers' own loader) and draws with and without it, same seed.
+
+    EngineError lora_no_effect: it loads, but the picture is bit for bit the base's."""
+    usual = sampling.usual_look(family.base.key)
+    look = sampling.Look(usual.width, usual.height, CHECK_STEPS, usual.guidance)
+    plain = sampling.draw(family, embeds, empty, seed=0, look=look)
+    family.make_pipeline().load_lora_weights(str(path), adapter_name="check")
+    worn = sampling.draw(family, embeds, empty, seed=0, look=look)
+    family.transformer.delete_adapters("check")
+    effect = (worn - plain).abs().mean().item()
+    if effect == 0:
+        raise EngineError(
+            "lora_no_effect", "The finished LoRA changes nothing. Train longer or with a higher learning rate."
+        )
+    return {"loads_in_diffusers": True, "effect": round(effect, 6)}
