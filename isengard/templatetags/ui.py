@@ -39,7 +39,9 @@ def icon(name: str, extra: str = "", label: str = "") -> SafeString:
     href = f"{static('icons.svg')}#{name}"
     classes = f"icon {extra}".strip()
     if label:
-        return format_html('<svg class="{}" role="img" aria-label="{}"><use href="{}"></use></svg>', classes, label, href)
+        return format_html(
+            '<svg class="{}" role="img" aria-label="{}"><use href="{}"></use></svg>', classes, label, href
+        )
     return format_html('<svg class="{}" aria-hidden="true"><use href="{}"></use></svg>', classes, href)
 
 

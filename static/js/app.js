@@ -5,14 +5,13 @@ const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const one = (selector, root = document) => root.querySelector(selector);
 const root = document.documentElement;
 const remember = (name, value) => { document.cookie = `${name}=${value};path=/;max-age=31536000;samesite=lax`; };
+const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
 const iconUrl = (name) => `${document.body.dataset.icons}#${name}`;
 
 // Ids and requests
-
 const base36 = (count) => [...crypto.getRandomValues(new Uint8Array(count))].map((n) => (n % 36).toString(36)).join("");
 const correlationId = () => `fe-${Date.now().toString(36)}-${base36(9)}`;
 const csrfToken = () => JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"];
-
 const STATUS_SENTENCES = {
   0: "The studio did not answer. Check that it still runs, then try again.",
   403: "The studio refused this. Load the page again and retry.",
@@ -46,7 +45,6 @@ async function request(url, options = {}) {
 }
 
 // Toasts
-
 const LEVEL_ICONS = { success: "circle-check", warning: "triangle-alert", error: "circle-alert", info: "info" };
 const stack = one(".toasts");
 
@@ -56,19 +54,9 @@ function expire(element, seconds) {
   element.addEventListener("mouseleave", () => { timer = setTimeout(() => element.remove(), 3000); });
 }
 
-function button(label, act) {
-  const element = document.createElement("button");
-  Object.assign(element, { type: "button", className: "btn btn-sm", textContent: label });
-  element.addEventListener("click", act);
-  return element;
-}
-
-function showLog(correlation) {
-  const link = document.createElement("a");
-  link.href = `${document.body.dataset.logsUrl}?correlation=${encodeURIComponent(correlation)}`;
-  Object.assign(link, { className: "btn btn-sm btn-ghost", textContent: "Show log" });
-  return link;
-}
+const button = (label, onclick) => make("button", { type: "button", className: "btn btn-sm", textContent: label, onclick });
+const logUrl = (correlation) => `${document.body.dataset.logsUrl}?correlation=${encodeURIComponent(correlation)}`;
+const showLog = (correlation) => make("a", { href: logUrl(correlation), className: "btn btn-sm btn-ghost", textContent: "Show log" });
 
 /** {message, level, undo: URL to POST, correlation, seconds}. Stays a minute with undo, 10 s for errors, else 5 s. */
 function toast({ message, level = "info", undo = "", correlation = "", seconds }) {
@@ -82,7 +70,7 @@ function toast({ message, level = "info", undo = "", correlation = "", seconds }
     actions.append(button("Undo", () => { element.remove(); htmx.ajax("POST", undo, { source: document.body, swap: "none" }); }));
   }
   if (correlation) {
-    const id = Object.assign(document.createElement("span"), { className: "correlation", textContent: correlation });
+    const id = make("span", { className: "correlation", textContent: correlation });
     actions.append(button("Copy id", () => copy(correlation)), showLog(correlation), id);
   }
   if (!actions.children.length) actions.remove();
@@ -100,7 +88,7 @@ function raise(element) {
 }
 
 const fail = (error) => toast({ message: error.message, level: "error", correlation: error.correlation });
-
+const contentType = (xhr) => xhr.getResponseHeader("Content-Type") ?? "";
 let lastCorrelation = "";
 document.addEventListener("htmx:configRequest", ({ detail }) => { detail.headers["X-Correlation-ID"] = correlationId(); });
 document.addEventListener("htmx:beforeOnLoad", ({ detail: { xhr } }) => {
@@ -114,17 +102,15 @@ document.addEventListener("toast", ({ detail }) => {
 document.addEventListener("htmx:responseError", ({ detail: { xhr, elt } }) => {
   const told = (xhr.getResponseHeader("HX-Trigger") ?? "").includes('"toast"');
   if (told || elt.closest("[data-quiet]")) return;
-  const message = failureSentence(xhr.status, xhr.getResponseHeader("Content-Type") ?? "", xhr.responseText);
+  const message = failureSentence(xhr.status, contentType(xhr), xhr.responseText);
   toast({ message, level: "error", correlation: lastCorrelation });
 });
 // A 422 with a form in it is shown in place; with JSON in it there is nothing to swap.
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-  const json = (detail.xhr.getResponseHeader("Content-Type") ?? "").includes("json");
-  if (json && detail.xhr.status >= 400) detail.shouldSwap = false;
+  if (detail.xhr.status >= 400 && contentType(detail.xhr).includes("json")) detail.shouldSwap = false;
 });
 
 // Lost connection: said once, with the time of what is shown
-
 const lostBy = new Set();
 let seenAt = new Date();
 const pill = one(".connection");
@@ -134,11 +120,10 @@ function lost(channel) {
   one("span", pill).textContent = `No live connection. What you see is from ${seenAt.toLocaleTimeString()}.`;
   pill.hidden = false;
 }
-
 function restored(channel) {
   seenAt = new Date();
   lostBy.delete(channel);
-  pill.hidden = lostBy.size > 0;
+  pill.hidden = lostBy.size === 0;
 }
 
 one("button", pill).addEventListener("click", () => {
@@ -152,7 +137,6 @@ document.addEventListener("htmx:sendError", ({ detail: { elt } }) => {
 document.addEventListener("htmx:afterOnLoad", () => restored("http"));
 
 // Theme and sidebar
-
 const THEMES = { dark: ["light", "moon", "Dark theme"], light: ["system", "sun", "Light theme"], system: ["dark", "monitor", "System theme"] };
 
 function showTheme() {
@@ -162,7 +146,6 @@ function showTheme() {
     one(".nav-label", control).textContent = label;
   }
 }
-
 function cycleTheme() {
   root.dataset.theme = (THEMES[root.dataset.theme] ?? THEMES.dark)[0];
   remember("theme", root.dataset.theme);
@@ -174,14 +157,12 @@ function toggleSidebar() {
   root.dataset.sidebar = root.dataset.sidebar === "narrow" ? "wide" : "narrow";
   remember("sidebar", root.dataset.sidebar);
 }
-
 // Clicks
-
 async function copy(text, control) {
   // Outside of localhost the clipboard needs https; selecting a throw-away field works everywhere.
   if (navigator.clipboard) await navigator.clipboard.writeText(text);
   else {
-    const field = document.body.appendChild(Object.assign(document.createElement("textarea"), { value: text }));
+    const field = document.body.appendChild(make("textarea", { value: text }));
     field.select();
     document.execCommand("copy");
     field.remove();
@@ -205,7 +186,6 @@ const CLICKS = {
   "[data-sidebar-toggle]": toggleSidebar,
   "[data-copy]": (control) => copy(control.dataset.copy, control),
 };
-
 document.addEventListener("click", (event) => {
   for (const menu of all("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
   if (event.target.matches("dialog:not(.viewer)")) return event.target.close();
@@ -217,7 +197,6 @@ document.addEventListener("click", (event) => {
 });
 
 // Keyboard
-
 const typing = (element) => element.closest("input:not([type=checkbox], [type=radio], [type=range]), textarea, select, [contenteditable]");
 const topmost = () => all("dialog[open]").at(-1) ?? one("main");
 const GO = { c: 0, d: 1, t: 2, g: 3 };
@@ -236,18 +215,15 @@ function shortcut(event) {
   const wanted = `[data-key="${CSS.escape(key)}"]`;
   return one(wanted, target.closest(".tile") ?? scope) ?? one(wanted, scope);
 }
-
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented) return;
   const control = event.key === "/" && !typing(event.target) ? one("[data-search]", topmost()) : shortcut(event);
   if (!control) return;
   event.preventDefault();
-  if (control.matches("[data-search]")) control.focus();
-  else control.click();
+  control[control.matches("[data-search]") ? "focus" : "click"]();
 });
 
 // What arrives with every page and fragment: colours and focus points, relative times, lists that stay at their end
-
 function duration(seconds) {
   if (seconds === null || !Number.isFinite(seconds) || seconds < 0) return "–";
   if (seconds < 59.5) return `${Math.round(seconds)} s`;
@@ -256,7 +232,6 @@ function duration(seconds) {
   if (hours < 24) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
   return hours % 24 ? `${Math.floor(hours / 24)} d ${hours % 24} h` : `${Math.floor(hours / 24)} d`;
 }
-
 function tellTimes() {
   for (const element of all("time[data-timeago]")) {
     const seconds = (Date.now() - Date.parse(element.dateTime)) / 1000;
@@ -267,8 +242,9 @@ function tellTimes() {
 const scrolledAway = new Map();
 document.addEventListener("scroll", ({ target }) => {
   if (!target.dataset?.scrollEnd) return;
-  const gap = Math.max(target.scrollHeight - target.scrollTop - target.clientHeight, target.scrollWidth - target.scrollLeft - target.clientWidth);
-  scrolledAway.set(target.dataset.scrollEnd, gap > 24 ? { left: target.scrollLeft, top: target.scrollTop } : null);
+  const { scrollHeight, scrollTop, clientHeight, scrollWidth, scrollLeft, clientWidth } = target;
+  const gap = Math.max(scrollHeight - scrollTop - clientHeight, scrollWidth - scrollLeft - clientWidth);
+  scrolledAway.set(target.dataset.scrollEnd, gap > 24 ? { left: scrollLeft, top: scrollTop } : null);
 }, { capture: true, passive: true });
 
 function dress(node) {
@@ -281,7 +257,7 @@ function dress(node) {
   tellTimes();
 }
 
-window.isengard = { toast, fail, request, failureSentence, correlationId, csrfToken, lost, restored, duration };
+window.isengard = { make, toast, fail, request, failureSentence, correlationId, csrfToken, lost, restored, duration };
 htmx.onLoad(dress);
 showTheme();
 setInterval(tellTimes, 30000);

@@ -1,23 +1,18 @@
 // Curves of a training from a JSON URL, drawn with uPlot: live, resized, in the theme's colours. Knows only arrays of numbers.
 
-const { request } = window.isengard;
+const { make, request } = window.isengard;
 const charts = new Map();
 
 // Canvas needs colours as values; the probe resolves what the class means in the theme of now.
-function colour(element, name, property = "color") {
-  const probe = element.appendChild(document.createElement("span"));
-  probe.className = name;
-  const value = getComputedStyle(probe)[property];
+function colour(element, name) {
+  const probe = element.appendChild(make("span", { className: name }));
+  const value = getComputedStyle(probe).color;
   probe.remove();
   return value;
 }
 
-function seriesOf(element) {
-  return element.dataset.chartSeries.split(",").map((text) => {
-    const [key, label, style = "line"] = text.split(":");
-    return { key, label, style };
-  });
-}
+const asSeries = ([key, label, style = "line"]) => ({ key, label, style });
+const seriesOf = (element) => element.dataset.chartSeries.split(",").map((text) => asSeries(text.split(":")));
 
 function options(element, series) {
   const axis = { stroke: colour(element, "muted"), font: "12px Inter, sans-serif", ticks: { show: false } };
@@ -28,7 +23,7 @@ function options(element, series) {
     scales: { x: { time: false } },
     cursor: { y: false, points: { size: 7 } },
     axes: [{ ...axis, grid: { show: false } }, { ...axis, grid, size: 56 }],
-    series: [{ label: "Step" }, ...series.map(({ label, style }) => ({
+    series: [{ label: "Step", value: (_, value) => value ?? "–" }, ...series.map(({ label, style }) => ({
       label, stroke: colour(element, `chart-${style}`), width: style === "faint" ? 1 : 2, points: { show: false },
       value: (_, value) => (value === null || value === undefined ? "–" : Number(value.toPrecision(4)).toString()),
     }))],
@@ -38,31 +33,21 @@ function options(element, series) {
 function note(element, text) {
   charts.get(element)?.plot?.destroy();
   charts.set(element, { data: null });
-  const line = Object.assign(document.createElement("p"), { className: "chart-note", textContent: text });
-  element.replaceChildren(line);
+  element.replaceChildren(make("p", { className: "chart-note", textContent: text }));
 }
 
 function draw(element, data) {
   const known = charts.get(element);
-  if (known?.plot) {
-    known.plot.setData(data);
-    charts.set(element, { plot: known.plot, data });
-    return;
-  }
-  element.replaceChildren();
-  charts.set(element, { plot: new uPlot(options(element, seriesOf(element)), data, element), data });
+  if (!known?.plot) element.replaceChildren();
+  const plot = known?.plot ?? new uPlot(options(element, seriesOf(element)), data, element);
+  plot.setData(data);
+  charts.set(element, { plot, data });
 }
 
 async function load(element) {
-  const url = element.dataset.chartUrl;
-  let json;
-  try {
-    json = await (await request(url, { headers: { Accept: "application/json" } })).json();
-  } catch (error) {
-    if (!charts.get(element)?.data) note(element, error.message);
-    return;
-  }
-  if (!element.isConnected) return;
+  const answer = request(element.dataset.chartUrl, { headers: { Accept: "application/json" } }).then((response) => response.json());
+  const json = await answer.catch((error) => { if (!charts.get(element)?.data) note(element, error.message); });
+  if (!json || !element.isConnected) return;
   if (json.steps.length < 2) note(element, "The curve appears after the first steps.");
   else draw(element, [json.steps, ...seriesOf(element).map(({ key }) => json[key] ?? json.steps.map(() => null))]);
 }

@@ -5,7 +5,6 @@ const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const fieldsOf = (form) => [...form.elements].filter((field) => field.name && !["file", "hidden", "password", "submit"].includes(field.type) && field.name !== "confirm");
 
 // Preset tiles fill the fields they name; editing one of those fields turns the choice to the tile marked as custom.
-
 function applyPreset(radio) {
   for (const [name, value] of Object.entries(JSON.parse(radio.dataset.preset))) {
     const field = radio.form.elements[name];
@@ -15,31 +14,30 @@ function applyPreset(radio) {
     syncSlider(field);
   }
 }
-
 function leavePreset(field) {
-  const named = all("input[data-preset]:checked", field.form).filter((radio) => field.name in JSON.parse(radio.dataset.preset));
-  for (const radio of named) {
+  for (const radio of all("input[data-preset]:checked", field.form)) {
+    if (!(field.name in JSON.parse(radio.dataset.preset))) continue;
     const custom = field.form.querySelector(`input[name="${CSS.escape(radio.name)}"][data-preset-custom]`);
     if (custom) custom.checked = true;
   }
 }
 
 // A slider is a range beside the number that is sent.
-
 function syncSlider(field) {
   const other = field.closest?.(".slider")?.querySelector(field.type === "range" ? "input[type=number]" : "input[type=range]");
   if (other) other.value = field.value;
+  for (const range of [field, other]) if (range?.type === "range") fillTrack(range);
 }
 
-// Drafts
+const fillTrack = (range) => range.style.setProperty("--fill", `${(100 * (range.value - range.min)) / (range.max - range.min)}%`);
 
+// Drafts
 const draftKey = (form) => `draft:${location.pathname}:${form.dataset.draft}`;
 
 function saveDraft(form) {
   const draft = fieldsOf(form).map((field) => [field.name, field.value, field.checked ?? null]);
   localStorage.setItem(draftKey(form), JSON.stringify(draft));
 }
-
 function restoreDraft(form) {
   const draft = JSON.parse(localStorage.getItem(draftKey(form)) ?? "null");
   // A form that the server sent back with errors, or filled from a link, already holds the newer words.
@@ -57,7 +55,6 @@ function restoreDraft(form) {
 const dropDraft = (form) => { if (form.dataset.draft) localStorage.removeItem(draftKey(form)); };
 
 // One submit at a time. The button is not disabled, because then its own name and value would not be sent.
-
 function free(form) {
   delete form.dataset.sending;
   for (const button of all("[aria-busy=true]", form)) button.removeAttribute("aria-busy");
@@ -81,7 +78,6 @@ document.addEventListener("form:free", ({ target }) => free(target));
 window.addEventListener("pageshow", () => all("form[data-sending]").forEach(free));
 
 // Selection in grids: a bar with the count, all or none, shift for a range
-
 let lastTicked = null;
 
 function tellSelection(scope) {
@@ -92,11 +88,10 @@ function tellSelection(scope) {
   for (const toggle of all("[data-select-all]", scope)) toggle.textContent = ticked.length === boxes.length ? "Deselect all" : "Select all";
 }
 
-function selectRange(scope, to) {
-  const boxes = all(".tile-check input", scope), ends = [boxes.indexOf(lastTicked), boxes.indexOf(to)].sort((a, b) => a - b);
-  if (ends[0] >= 0) for (const box of boxes.slice(ends[0], ends[1] + 1)) box.checked = to.checked;
+function selectRange(boxes, to) {
+  const [first, last] = [boxes.indexOf(lastTicked), boxes.indexOf(to)].sort((a, b) => a - b);
+  if (first >= 0) for (const box of boxes.slice(first, last + 1)) box.checked = to.checked;
 }
-
 function selectAll(control) {
   const scope = control.closest("[data-select]"), boxes = all(".tile-check input", scope);
   const on = control.hasAttribute("data-select-all") && boxes.some((box) => !box.checked);
@@ -105,22 +100,17 @@ function selectAll(control) {
 }
 
 // Small helpers of the generate form
-
-function insertText(control) {
-  const field = document.querySelector(control.dataset.insert);
-  field.setRangeText(control.dataset.insertText, field.selectionStart, field.selectionEnd, "end");
+function edit(selector, change) {
+  const field = document.querySelector(selector);
+  change(field);
   field.dispatchEvent(new Event("input", { bubbles: true }));
   field.focus();
 }
-
-function randomize(control) {
-  const field = document.querySelector(control.dataset.random);
-  field.value = crypto.getRandomValues(new Uint32Array(1))[0];
-  field.dispatchEvent(new Event("input", { bubbles: true }));
-}
-
-const CLICKS = { "[data-insert]": insertText, "[data-random]": randomize, "[data-select-all], [data-select-none]": selectAll };
-
+const CLICKS = {
+  "[data-insert]": ({ dataset }) => edit(dataset.insert, (field) => field.setRangeText(dataset.insertText, field.selectionStart, field.selectionEnd, "end")),
+  "[data-random]": ({ dataset }) => edit(dataset.random, (field) => { field.value = crypto.getRandomValues(new Uint32Array(1))[0]; }),
+  "[data-select-all], [data-select-none]": selectAll,
+};
 document.addEventListener("click", (event) => {
   for (const [selector, act] of Object.entries(CLICKS)) {
     const control = event.target.closest(selector);
@@ -128,11 +118,10 @@ document.addEventListener("click", (event) => {
   }
   if (!event.target.matches(".tile-check input")) return;
   const scope = event.target.closest("[data-select]");
-  if (event.shiftKey) selectRange(scope, event.target);
+  if (event.shiftKey) selectRange(all(".tile-check input", scope), event.target);
   lastTicked = event.target;
   if (scope) tellSelection(scope);
 });
-
 document.addEventListener("input", ({ target }) => {
   if (target.matches("[data-match]")) unlock(target);
   if (!target.form) return;
@@ -141,11 +130,9 @@ document.addEventListener("input", ({ target }) => {
   else if (target.name) leavePreset(target);
   if (target.form.dataset.draft) saveDraft(target.form);
 });
-
 const unlock = (field) => { for (const button of all("[data-match-target]", field.form)) button.disabled = field.value !== field.dataset.match; };
 
 // Details that remember whether this person opens them
-
 document.addEventListener("toggle", ({ target }) => {
   if (target.matches?.("details[data-remember]")) localStorage.setItem(`open:${target.dataset.remember}`, target.open ? "yes" : "");
 }, { capture: true });
@@ -153,6 +140,7 @@ document.addEventListener("toggle", ({ target }) => {
 htmx.onLoad((node) => {
   const within = (selector) => [...(node.matches(selector) ? [node] : []), ...all(selector, node)];
   within("form[data-draft]").forEach(restoreDraft);
+  within("input[type=range]").forEach(fillTrack);
   within("[data-match]").forEach(unlock);
   within("[data-select]").forEach(tellSelection);
   for (const details of within("details[data-remember]")) if (localStorage.getItem(`open:${details.dataset.remember}`)) details.open = true;

@@ -58,16 +58,11 @@ function texts({ step, total, stage, state, loss, eta, speed }) {
 }
 
 function show(element, message) {
-  const words = texts(message);
-  for (const part of element.querySelectorAll("[data-job-text]")) {
-    const word = words[part.dataset.jobText];
-    if (word !== undefined) part.textContent = word;
-  }
-  if (message.state) element.dataset.jobState = message.state;
-  for (const badge of element.querySelectorAll("[data-job-badge]")) {
-    if (!message.state) continue;
-    badge.className = `badge badge-${message.state}`;
-    badge.textContent = words.state;
+  const words = texts(message), { state } = message;
+  for (const part of element.querySelectorAll("[data-job-text]")) part.textContent = words[part.dataset.jobText] ?? part.textContent;
+  if (state) element.dataset.jobState = state;
+  for (const badge of state ? element.querySelectorAll("[data-job-badge]") : []) {
+    Object.assign(badge, { className: `badge badge-${state}`, textContent: words.state });
   }
   const part = message.state === "completed" ? 1 : message.total ? Math.min(1, message.step / message.total) : null;
   for (const bar of element.querySelectorAll("[data-job-bar]")) {

@@ -1,14 +1,12 @@
 // Photos in: drag and drop or picker, one request per file, three at a time, progress and a reason per file, retry.
 // Without JavaScript the same file input is sent by its form. Knows the answer {uploaded, rejected: [{filename, reason}]}.
 
-const { toast, fail, request, failureSentence, correlationId, csrfToken, lost } = window.isengard;
+const { make, toast, fail, request, failureSentence, correlationId, csrfToken, lost } = window.isengard;
 const AT_ONCE = 3;
 const boxes = new WeakMap();
 
-function boxState(box) {
-  if (!boxes.has(box)) boxes.set(box, { waiting: [], active: 0, counts: { done: 0, skipped: 0, failed: 0 }, total: 0 });
-  return boxes.get(box);
-}
+const emptyState = () => ({ waiting: [], active: 0, counts: { done: 0, skipped: 0, failed: 0 }, total: 0 });
+const boxState = (box) => boxes.get(box) ?? boxes.set(box, emptyState()).get(box);
 
 function tell(row, state, note) {
   row.dataset.state = state;
@@ -28,19 +26,16 @@ function addRow(box, file) {
   list.append(row);
   return row;
 }
-
 function enqueue(box, file, row) {
   tell(row, "waiting", box.dataset.uploadUrl ? "Waiting" : "Uploads when you create the character");
   boxState(box).waiting.push({ file, row });
   pump(box);
 }
-
 function add(box, files) {
   const state = boxState(box);
   for (const file of files) { state.total += 1; enqueue(box, file, addRow(box, file)); }
   summarize(box);
 }
-
 function pump(box) {
   const state = boxState(box);
   while (box.dataset.uploadUrl && state.active < AT_ONCE && state.waiting.length) {
@@ -69,9 +64,8 @@ function send(url, file, row) {
     xhr.onload = () => resolve(verdict(xhr));
     xhr.onerror = () => { lost("http"); resolve({ outcome: "failed", note: failureSentence(0, "", "") }); };
     xhr.open("POST", url);
-    xhr.setRequestHeader("Accept", "application/json");
-    xhr.setRequestHeader("X-CSRFToken", csrfToken());
-    xhr.setRequestHeader("X-Correlation-ID", correlationId());
+    const headers = { Accept: "application/json", "X-CSRFToken": csrfToken(), "X-Correlation-ID": correlationId() };
+    for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
     xhr.send(body);
   });
 }
@@ -86,34 +80,29 @@ function verdict(xhr) {
 }
 
 function summarize(box) {
-  const { counts, total } = boxState(box), line = box.querySelector("[data-upload-summary]");
-  const parts = [`${counts.done} of ${total} added`];
-  if (counts.skipped) parts.push(`${counts.skipped} already there`);
-  if (counts.failed) parts.push(`${counts.failed} not added`);
-  line.textContent = box.dataset.uploadUrl ? parts.join(" · ") : `${total} chosen`;
-  line.hidden = false;
+  const { counts: { done, skipped, failed }, total } = boxState(box);
+  const parts = [`${done} of ${total} added`, skipped && `${skipped} already there`, failed && `${failed} not added`];
+  const textContent = box.dataset.uploadUrl ? parts.filter(Boolean).join(" · ") : `${total} chosen`;
+  Object.assign(box.querySelector("[data-upload-summary]"), { textContent, hidden: false });
 }
 
 function finish(box) {
   const { counts } = boxState(box);
   htmx.trigger(document.body, box.dataset.uploadRefresh, { ...counts });
-  box.dispatchEvent(new CustomEvent("upload:done", { detail: { ...counts } }));
+  htmx.trigger(box, "upload:done", { ...counts });
   if (counts.failed) toast({ message: `${counts.failed} of the photos could not be added. The list says why.`, level: "warning" });
   else for (const row of box.querySelectorAll('[data-state="done"]')) setTimeout(() => row.remove(), 4000);
 }
 
 // A form that makes the owner first: it is sent without files, the page it leads to says where they go.
-
 async function createThenUpload(form, box) {
   const body = new FormData(form);
   for (const input of form.querySelectorAll("input[type=file]")) body.delete(input.name);
-  let response;
-  try {
-    response = await request(form.action, { method: "POST", body });
-  } catch (error) {
-    if (error.status !== 422 && error.status !== 400) return fail(error);
-    response = error.response;
-  }
+  const response = await request(form.action, { method: "POST", body }).catch((error) => {
+    if (![400, 422].includes(error.status)) fail(error);
+    else return error.response;
+  });
+  if (!response) return;
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   if (!response.redirected) return showErrors(form, page);
   const url = page.querySelector("[data-upload-url]")?.dataset.uploadUrl;
@@ -125,9 +114,9 @@ async function createThenUpload(form, box) {
 }
 
 function showErrors(form, page) {
-  for (const group of form.querySelectorAll(".field")) {
+  for (const group of form.querySelectorAll(".field:not(:has([data-upload-url]))")) {
     const id = group.querySelector("[id]")?.id, fresh = id && page.getElementById(id)?.closest(".field");
-    if (fresh && !group.contains(form.querySelector("[data-upload-url]"))) group.replaceWith(fresh);
+    if (fresh) group.replaceWith(fresh);
   }
   form.querySelector("[aria-invalid=true]")?.focus();
 }
@@ -138,7 +127,6 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   createThenUpload(event.target, box).finally(() => event.target.dispatchEvent(new Event("form:free", { bubbles: true })));
 });
-
 document.addEventListener("change", ({ target }) => {
   const box = target.matches("input[type=file]") && target.closest("[data-upload-url]");
   if (!box) return;
@@ -147,12 +135,10 @@ document.addEventListener("change", ({ target }) => {
 });
 
 // Dropping anywhere on a page with an upload box works; the veil says where it goes.
-
-const veil = Object.assign(document.createElement("div"), { className: "drop-veil", textContent: "Drop the photos to add them", hidden: true });
+const veil = make("div", { className: "drop-veil", textContent: "Drop the photos to add them", hidden: true });
 document.body.append(veil);
 const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
 const target = () => document.querySelector("dialog[open] [data-upload-url]") ?? document.querySelector("[data-upload-url]");
-
 document.addEventListener("dragover", (event) => {
   if (!carriesFiles(event)) return;
   event.preventDefault();

@@ -4,6 +4,7 @@ const dialog = document.querySelector("#viewer");
 const part = (selector) => dialog.querySelector(selector);
 const stage = part(".viewer-stage");
 const picture = part("img");
+const steps = dialog.querySelectorAll("[data-viewer-step]");
 let current = null;
 
 // A live page may have swapped the grid under the open viewer: find the same picture in the new one.
@@ -23,7 +24,7 @@ function fillPanel(item) {
 
 function show(item) {
   current = item;
-  const list = items(), index = list.indexOf(item);
+  const list = items(), index = list.indexOf(item), near = (by) => list[index + by];
   const thumb = item.querySelector("img");
   fit();
   picture.alt = thumb?.alt ?? item.dataset.caption ?? "";
@@ -34,16 +35,14 @@ function show(item) {
   part("[data-viewer-count]").textContent = list.length > 1 ? `${index + 1} / ${list.length}` : "";
   part("[data-viewer-caption]").textContent = item.dataset.caption ?? picture.alt;
   part("[data-viewer-download]").href = item.dataset.download ?? item.href;
-  for (const button of dialog.querySelectorAll("[data-viewer-step]")) button.disabled = !list[index + Number(button.dataset.viewerStep)];
+  for (const button of steps) button.disabled = !near(Number(button.dataset.viewerStep));
   fillPanel(item);
-  for (const near of [list[index + 1], list[index - 1]]) if (near) new Image().src = near.href;
+  for (const other of [near(1), near(-1)]) if (other) new Image().src = other.href;
 }
-
 function step(by) {
   const list = items(), next = list[list.indexOf(current) + by];
   if (next) show(next);
 }
-
 function fit() {
   dialog.classList.replace("is-zoomed", "is-fit");
   picture.style.removeProperty("width");
@@ -57,7 +56,6 @@ function zoom(x = 0.5, y = 0.5) {
   picture.style.width = `${picture.naturalWidth * Math.max(1, 2 * scale)}px`;
   stage.scrollTo(stage.scrollWidth * x - stage.clientWidth / 2, stage.scrollHeight * y - stage.clientHeight / 2);
 }
-
 document.addEventListener("click", (event) => {
   const item = event.target.closest("[data-viewer-item]");
   if (!item || event.metaKey || event.ctrlKey || event.shiftKey) return;
@@ -70,7 +68,7 @@ stage.addEventListener("click", (event) => {
   zoom((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
 });
 part("[data-viewer-zoom]").addEventListener("click", () => zoom());
-for (const button of dialog.querySelectorAll("[data-viewer-step]")) button.addEventListener("click", () => step(Number(button.dataset.viewerStep)));
+for (const button of steps) button.addEventListener("click", () => step(Number(button.dataset.viewerStep)));
 dialog.addEventListener("close", () => {
   if (current?.isConnected) current.focus();
   part("[data-viewer-panel]").replaceChildren();
@@ -82,7 +80,6 @@ stage.addEventListener("touchend", (event) => {
   const moved = touchX === null ? 0 : event.changedTouches[0].clientX - touchX;
   if (Math.abs(moved) > 48 && dialog.classList.contains("is-fit")) step(moved < 0 ? 1 : -1);
 }, { passive: true });
-
 const VIEWER_KEYS = { ArrowLeft: () => step(-1), ArrowRight: () => step(1), z: () => zoom(), " ": () => zoom(), d: () => part("[data-viewer-download]").click() };
 
 function viewerKey(event) {
@@ -96,8 +93,12 @@ function viewerKey(event) {
 // Arrows in a grid go to the nearest tile in that direction; space opens it.
 const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
+function middle(element) {
+  const box = element.getBoundingClientRect();
+  return [box.left + box.width / 2, box.top + box.height / 2];
+}
+
 function neighbour(link, [dx, dy]) {
-  const middle = (element) => { const box = element.getBoundingClientRect(); return [box.left + box.width / 2, box.top + box.height / 2]; };
   const [x, y] = middle(link);
   let best = null, least = Infinity;
   for (const other of link.closest(".photo-grid, .samples").querySelectorAll(".tile > a")) {
@@ -107,19 +108,14 @@ function neighbour(link, [dx, dy]) {
   }
   return best;
 }
-
 document.addEventListener("keydown", (event) => {
   if (event.metaKey || event.ctrlKey || event.altKey || event.target.closest("input:not([type=checkbox]), textarea, select")) return;
   if (dialog.open) { viewerKey(event); return; }
   const link = event.target.closest(".photo-grid .tile > a, .samples .tile > a");
   if (!link) return;
-  const next = DIRECTIONS[event.key] && neighbour(link, DIRECTIONS[event.key]);
-  if (next) next.focus();
-  else if (event.key === " ") link.click();
-  if (next || event.key === " ") event.preventDefault();
+  const act = event.key === " " ? () => link.click() : DIRECTIONS[event.key] && (() => neighbour(link, DIRECTIONS[event.key])?.focus());
+  if (!act) return;
+  event.preventDefault();
+  act();
 });
-
-document.addEventListener("input", (event) => {
-  const box = event.target.closest("[data-compare]");
-  if (box) box.style.setProperty("--at", `${event.target.value}%`);
-});
+document.addEventListener("input", ({ target }) => target.closest("[data-compare]")?.style.setProperty("--at", `${target.value}%`));
