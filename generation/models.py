@@ -1,5 +1,7 @@
 """Pictures: one Generation (one-to-one with a Job) asks for several Outputs."""
 
+from pathlib import PurePosixPath
+
 from django.db import models
 from django.urls import reverse
 
@@ -7,11 +9,14 @@ from characters.models import Character
 from isengard.jobs.models import Job
 from training.models import Lora
 
+THUMB_SIZE = 512
+
 
 class Generation(models.Model):
     job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="generation")
     character = models.ForeignKey(Character, null=True, on_delete=models.CASCADE, related_name="generations")
     lora = models.ForeignKey(Lora, null=True, on_delete=models.SET_NULL, related_name="generations")
+    lora_name = models.CharField(max_length=120, blank=True, help_text="which LoRA it was, also when that is deleted")
     base = models.CharField(max_length=40, help_text="catalog key of the base model")
     prompt = models.TextField(help_text="as the user wrote it, with the trigger word inserted once")
     params = models.JSONField(help_text="every parameter, validated and frozen at submit; `seed` is always a number")
@@ -23,6 +28,11 @@ class Generation(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("generation:detail", args=[self.job.public_id])
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One per picture: the seed and the ones after it, starting over after 2^31 - 1."""
+        return tuple((self.params["seed"] + index) % 2**31 for index in range(self.count))
 
 
 class OutputQuerySet(models.QuerySet["Output"]):
@@ -54,3 +64,24 @@ class Output(models.Model):
 
     def __str__(self) -> str:
         return f"output {self.generation_id}/{self.index}"
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.file).name
+
+    @property
+    def url(self) -> str:
+        return reverse("api-output", args=[self.generation.job.public_id, self.index])
+
+    @property
+    def thumb_url(self) -> str:
+        return reverse("api-output-thumbnail", args=[self.generation.job.public_id, self.index])
+
+    @property
+    def has_thumb(self) -> bool:
+        return max(self.width, self.height) > THUMB_SIZE
+
+    @property
+    def thumb(self) -> str:
+        """The storage key of the small picture; the picture itself where that is small."""
+        return str(PurePosixPath(self.file).with_suffix(".thumb.webp")) if self.has_thumb else self.file

@@ -1,11 +1,14 @@
 """Training runs (one-to-one with a Job), their samples and checkpoints, and the LoRAs that come out of them."""
 
+from pathlib import PurePosixPath
+
 from django.db import models
 from django.urls import reverse
 
 from characters.models import Character
 from isengard.ids import new_id
 from isengard.jobs.models import Job
+from training.prompts import contains
 
 
 def lora_id() -> str:
@@ -19,7 +22,8 @@ class TrainingRun(models.Model):
     base = models.CharField(max_length=40, help_text="catalog key of the base model")
     params = models.JSONField(help_text="every parameter, validated and frozen at submit")
     trigger_word = models.CharField(max_length=50, help_text="as it was at submit")
-    photos = models.JSONField(help_text="frozen at submit: list of {id, file, sha256, caption}")
+    class_word = models.CharField(max_length=20, default="person", help_text="what the person is one of, e.g. woman")
+    photos = models.JSONField(help_text="frozen at submit: list of {id, name, file, sha256, caption}")
     version = models.PositiveIntegerField(null=True, help_text="v1, v2 … given when it completes; never given twice")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -31,6 +35,16 @@ class TrainingRun(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("training:detail", args=[self.job.public_id])
+
+
+class VersionCounter(models.Model):
+    """The last version number a character has given out: its own row, so that deleting v3 never makes another v3."""
+
+    character = models.OneToOneField(Character, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    last = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"v{self.last} of {self.character_id}"
 
 
 class Sample(models.Model):
@@ -53,6 +67,15 @@ class Sample(models.Model):
     def __str__(self) -> str:
         return f"sample {self.step}/{self.prompt_index}"
 
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.file).name
+
+    @property
+    def is_leak_check(self) -> bool:
+        """Drawn without the trigger: the person should not be seen in it."""
+        return not contains(self.prompt, self.run.trigger_word)
+
 
 class Checkpoint(models.Model):
     """A LoRA saved along the way. The resume state lies beside it and only the newest is kept."""
@@ -69,6 +92,10 @@ class Checkpoint(models.Model):
 
     def __str__(self) -> str:
         return f"checkpoint {self.step}"
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.file).name
 
 
 class LoraQuerySet(models.QuerySet["Lora"]):
@@ -111,3 +138,11 @@ class Lora(models.Model):
 
     def __str__(self) -> str:
         return f"{self.character.name} v{self.version}"
+
+    @property
+    def filename(self) -> str:
+        return PurePosixPath(self.file).name
+
+    @property
+    def download_url(self) -> str:
+        return reverse("api-lora-download", args=[self.public_id])

@@ -1,0 +1,159 @@
+"""The JSON API of pictures: takes the request apart, calls one service, shows the row. No rules here."""
+
+import re
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle, ScopedRateThrottle
+from rest_framework.views import APIView
+
+from characters.models import Character
+from generation import access, services
+from generation.models import Generation
+from generation.serializers import GenerationJobSerializer, GenerationRequestSerializer
+from isengard import files, storage
+from isengard.errors import NotFound
+from isengard.jobs import services as jobs
+from isengard.jobs.models import Job
+from isengard.logs import correlation
+from training.access import get_lora
+from training.api import limit
+from training.models import Lora
+from training.serializers import ErrorSerializer
+
+USUAL = 20
+PREVIEW_NAME = re.compile(r"preview-\d{2}\.jpg")
+REFUSED = {400: ErrorSerializer, 404: ErrorSerializer, 503: ErrorSerializer}
+PNG = {(200, "image/png"): OpenApiResponse(OpenApiTypes.BINARY), 404: ErrorSerializer}
+FILTERS = [
+    OpenApiParameter("character_id", str, description="only this character's"),
+    OpenApiParameter("status", str, description="comma list of states, in any case"),
+    OpenApiParameter("limit", int, description="at most so many, 1 to 500; 20 unless told"),
+    OpenApiParameter("before", str, description="a job's id: only older ones, for the next page"),
+]
+
+
+def rows() -> QuerySet[Generation]:
+    related = ("job", "character", "lora")
+    return Generation.objects.select_related(*related).prefetch_related("outputs__generation__job").order_by("-job_id")
+
+
+def chosen(lora_id: str | None) -> tuple[Character | None, Lora | None]:
+    """What `lora_id` names: a LoRA, or a character whose active LoRA is meant."""
+    if not lora_id:
+        return None, None
+    if lora_id.startswith("char-"):
+        found = Character.objects.filter(public_id=lora_id).first()
+        if found is None:
+            raise NotFound("not_found", f"Character LoRA {lora_id} not found")
+        return found, None
+    lora = get_lora(lora_id)
+    return lora.character, lora
+
+
+class GenerationListView(APIView):
+    throttle_scope = "generate"
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        return [ScopedRateThrottle()] if self.request.method == "POST" else []
+
+    @extend_schema(tags=["generation"], parameters=FILTERS, responses=GenerationJobSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """Jobs of pictures, newest first."""
+        found, query = rows(), request.query_params
+        if character := query.get("character_id"):
+            found = found.filter(character__public_id=character)
+        if status := query.get("status"):
+            found = found.filter(job__state__in=[word.strip().lower() for word in status.split(",")])
+        if before := query.get("before"):
+            found = found.filter(job_id__lt=Job.objects.filter(public_id=before).values("id"))
+        return Response(GenerationJobSerializer(found[: limit(request, USUAL)], many=True).data)
+
+    @extend_schema(
+        tags=["generation"], request=GenerationRequestSerializer, responses={201: GenerationJobSerializer, **REFUSED}
+    )
+    def post(self, request: Request) -> Response:
+        """Asks for pictures: one prompt, `count` seeds that follow one another."""
+        asked = GenerationRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        config: dict[str, Any] = dict(asked.validated_data["config"])
+        character, lora = chosen(config.pop("lora_id", None))
+        generation = services.start_generation(
+            prompt=config.pop("prompt"),
+            character=character,
+            lora=lora,
+            base=config.pop("base_model", None) or "",
+            count=asked.validated_data["count"],
+            seed=config.pop("seed", None),
+            strength=config.pop("lora_strength", None),
+            values=config,
+            correlation_id=correlation.current(),
+        )
+        return Response(GenerationJobSerializer(generation).data, status=201)
+
+
+class GenerationView(APIView):
+    @extend_schema(tags=["generation"], responses={200: GenerationJobSerializer, 404: ErrorSerializer})
+    def get(self, request: Request, job_id: str) -> Response:
+        """One job of pictures with its progress and what it has made so far."""
+        return Response(GenerationJobSerializer(access.get_generation(job_id)).data)
+
+
+class CancelGenerationView(APIView):
+    @extend_schema(
+        tags=["generation"],
+        request=None,
+        responses={200: GenerationJobSerializer, 400: ErrorSerializer, 404: ErrorSerializer},
+    )
+    def post(self, request: Request, job_id: str) -> Response:
+        """Cancels: queued pictures at once, running ones between two steps. Finished pictures stay."""
+        jobs.request_cancel(job=access.get_generation(job_id).job)
+        return Response(GenerationJobSerializer(access.get_generation(job_id)).data)
+
+
+class OutputView(APIView):
+    @extend_schema(
+        tags=["generation"],
+        parameters=[OpenApiParameter("download", bool, description="as an attachment")],
+        responses=PNG,
+    )
+    def get(self, request: Request, job_id: str, index: int) -> HttpResponseBase:
+        """A picture, with its recipe in the PNG's text."""
+        output = access.get_output(job_id, index)
+        name = f"{job_id}-{index:02d}-seed{output.seed}.png" if "download" in request.query_params else ""
+        return files.respond(request._request, output.file, "image/png", download=name)
+
+    @extend_schema(tags=["generation"], responses={204: None, 404: ErrorSerializer})
+    def delete(self, request: Request, job_id: str, index: int) -> Response:
+        """Deletes one picture with its file."""
+        services.delete_output(output=access.get_output(job_id, index))
+        return Response(status=204)
+
+
+class OutputThumbnailView(APIView):
+    @extend_schema(
+        tags=["generation"],
+        responses={(200, "image/webp"): OpenApiResponse(OpenApiTypes.BINARY), 404: ErrorSerializer},
+    )
+    def get(self, request: Request, job_id: str, index: int) -> HttpResponseBase:
+        """The picture at most 512 px large; a small picture as it is."""
+        output = access.get_output(job_id, index)
+        return files.respond(request._request, output.thumb, "image/webp" if output.has_thumb else "image/png")
+
+
+class PreviewView(APIView):
+    """What the picture seems to become while it denoises; overwritten all the time and gone at the end."""
+
+    schema = None
+
+    def get(self, request: Request, job_id: str, name: str) -> HttpResponseBase:
+        generation = access.get_generation(job_id)
+        if not PREVIEW_NAME.fullmatch(name):
+            raise NotFound("not_found", "There is no such preview.")
+        key = f"{storage.output_key(generation.job.public_id)}/{name}"
+        return files.respond(request._request, key, "image/jpeg", cache="no-cache")

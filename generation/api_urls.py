@@ -1,0 +1,25 @@
+"""API addresses of pictures, below /api/."""
+
+from django.urls import path
+
+from generation.api import (
+    CancelGenerationView,
+    GenerationListView,
+    GenerationView,
+    OutputThumbnailView,
+    OutputView,
+    PreviewView,
+)
+
+urlpatterns = [
+    path("generation", GenerationListView.as_view(), name="api-generation-list"),
+    path("generation/<str:job_id>", GenerationView.as_view(), name="api-generation"),
+    path("generation/<str:job_id>/cancel", CancelGenerationView.as_view(), name="api-generation-cancel"),
+    path("generation/<str:job_id>/outputs/<int:index>", OutputView.as_view(), name="api-output"),
+    path(
+        "generation/<str:job_id>/outputs/<int:index>/thumbnail",
+        OutputThumbnailView.as_view(),
+        name="api-output-thumbnail",
+    ),
+    path("generation/<str:job_id>/previews/<str:name>", PreviewView.as_view(), name="api-generation-preview"),
+]

@@ -1,0 +1,25 @@
+"""API addresses of trainings and LoRAs, below /api/. Literal routes stand before those with an id."""
+
+from django.urls import path
+
+from training.api import (
+    CancelTrainingView,
+    LoraDownloadView,
+    LoraListView,
+    LoraView,
+    OngoingTrainingsView,
+    SuccessfulTrainingsView,
+    TrainingListView,
+    TrainingView,
+)
+
+urlpatterns = [
+    path("training", TrainingListView.as_view(), name="api-training-list"),
+    path("training/successful", SuccessfulTrainingsView.as_view(), name="api-training-successful"),
+    path("training/ongoing", OngoingTrainingsView.as_view(), name="api-training-ongoing"),
+    path("training/<str:job_id>", TrainingView.as_view(), name="api-training"),
+    path("training/<str:job_id>/cancel", CancelTrainingView.as_view(), name="api-training-cancel"),
+    path("loras", LoraListView.as_view(), name="api-lora-list"),
+    path("loras/<str:lora_id>", LoraView.as_view(), name="api-lora"),
+    path("loras/<str:lora_id>/download", LoraDownloadView.as_view(), name="api-lora-download"),
+]

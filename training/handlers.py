@@ -1,0 +1,152 @@
+"""How a training job talks to the engine: its spec, its samples and checkpoints as rows, its LoRA at the end."""
+
+from pathlib import Path
+from typing import Any
+
+from isengard import storage
+from isengard.engine import rundir
+from isengard.engine.specs import TrainImage, TrainSpec
+from isengard.jobs.handlers import Artifact
+from isengard.jobs.models import Job
+from training import bases, loras, prompts, services
+from training.models import Checkpoint, Lora, Sample, TrainingRun
+
+
+def run_of(job: Job) -> TrainingRun:
+    return TrainingRun.objects.select_related("character", "job").get(job=job)
+
+
+class TrainingHandler:
+    """See `isengard.jobs.handlers.Handler` for when each method is called."""
+
+    def spec(self, job: Job) -> dict[str, Any]:
+        run = run_of(job)
+        folder = storage.absolute(storage.run_key(job.public_id))
+        states = rundir.states(folder)
+        return TrainSpec(
+            job=job.public_id,
+            base=bases.located(run.base),
+            run_dir=str(folder),
+            cache_dir=str(storage.cache_dir()),
+            images=tuple(_image(photo) for photo in run.photos),
+            trigger_word=run.trigger_word,
+            class_word=run.class_word,
+            prompts=sample_prompts(run),
+            params=run.params,
+            resume_from=str(states[-1]) if states else None,
+            title=f"{run.character.name} ({run.trigger_word})",
+        ).to_dict()
+
+    def on_event(self, job: Job, event: dict[str, Any]) -> dict[str, Any] | None:
+        if event["type"] == "sample":
+            return _sample(run_of(job), event)
+        if event["type"] == "checkpoint":
+            return _checkpoint(run_of(job), event)
+        return None
+
+    def finish(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
+        lora = loras.publish(run_of(job), result)
+        return {
+            "lora": lora.public_id,
+            "version": lora.version,
+            "final_loss": lora.final_loss,
+            "steps": lora.steps,
+            "seconds": result.get("seconds"),
+        }
+
+    def on_ended(self, job: Job) -> None:
+        """A finished run needs neither its resume state nor its photos; any other may be asked for again."""
+        if job.state == Job.State.COMPLETED:
+            for folder in ("state", "photos"):
+                storage.remove(f"{storage.run_key(job.public_id)}/{folder}")
+
+    def resubmit(self, job: Job) -> Job:
+        return services.again(run=run_of(job)).job
+
+    def on_removed(self, job: Job) -> None:
+        """The LoRA stays: it has a row and a file of its own."""
+        storage.remove(storage.run_key(job.public_id))
+
+    def artifacts(self, job: Job) -> list[Artifact]:
+        run = TrainingRun.objects.filter(job=job).first()
+        if run is None:
+            return []
+        return [*_sample_files(run), *_checkpoint_files(run), *_lora_files(run)]
+
+
+def sample_prompts(run: TrainingRun) -> tuple[str, ...]:
+    custom = run.params.get("sample_prompts") or []
+    return prompts.sample_prompts(custom, run.params["sample_count"], run.trigger_word, run.class_word)
+
+
+def _image(photo: dict[str, str]) -> TrainImage:
+    return TrainImage(path=str(storage.absolute(photo["file"])), sha256=photo["sha256"], caption=photo["caption"])
+
+
+def _sample(run: TrainingRun, event: dict[str, Any]) -> dict[str, Any]:
+    fields = {name: event[name] for name in ("prompt", "seed", "width", "height")}
+    key = storage.key_of(Path(event["path"]))
+    sample, _ = Sample.objects.update_or_create(
+        run=run, step=event["step"], prompt_index=event["prompt_index"], defaults={**fields, "file": key}
+    )
+    return {"step": sample.step, "prompt_index": sample.prompt_index, "name": sample.name, **fields}
+
+
+def _checkpoint(run: TrainingRun, event: dict[str, Any]) -> dict[str, Any]:
+    saved, _ = Checkpoint.objects.update_or_create(
+        run=run,
+        step=event["step"],
+        defaults={"file": storage.key_of(Path(event["path"])), "size_bytes": event["size_bytes"]},
+    )
+    # The engine keeps `max_checkpoints` files; a row never outlives its file.
+    for old in run.checkpoints.exclude(pk=saved.pk):
+        if not storage.absolute(old.file).is_file():
+            old.delete()
+    return {"step": saved.step, "name": saved.name, "size_bytes": saved.size_bytes}
+
+
+def _sample_files(run: TrainingRun) -> list[Artifact]:
+    found: list[Artifact] = []
+    for sample in run.samples.all():
+        path = storage.absolute(sample.file)
+        size = path.stat().st_size if path.is_file() else 0
+        found.append(
+            Artifact(
+                name=sample.name,
+                type="sample",
+                key=sample.file,
+                size_bytes=size,
+                created_at=sample.created_at,
+                step=sample.step,
+            )
+        )
+    return found
+
+
+def _checkpoint_files(run: TrainingRun) -> list[Artifact]:
+    return [
+        Artifact(
+            name=saved.name,
+            type="checkpoint",
+            key=saved.file,
+            size_bytes=saved.size_bytes,
+            created_at=saved.created_at,
+            step=saved.step,
+        )
+        for saved in run.checkpoints.all()
+    ]
+
+
+def _lora_files(run: TrainingRun) -> list[Artifact]:
+    return [
+        Artifact(
+            name=lora.filename,
+            type="model",
+            key=lora.file,
+            size_bytes=lora.size_bytes,
+            created_at=lora.created_at,
+            step=lora.steps,
+            url=lora.download_url,
+        )
+        for lora in Lora.objects.filter(run=run)
+    ]

@@ -1,0 +1,99 @@
+"""What becomes of a finished training: a LoRA file under its own name and a row with the next version number."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.db.models import Max
+from django.utils.text import slugify
+
+from characters.models import Character
+from isengard import storage
+from isengard.engine import catalog
+from isengard.errors import Invalid
+from training.models import Lora, TrainingRun, VersionCounter
+from training.services import link, set_active
+
+
+def publish(run: TrainingRun, result: dict[str, Any]) -> Lora:
+    """The run's LoRA as version n of its character, active. The caller holds the transaction that completes the job.
+
+    The file comes first and the row follows it; a file whose transaction failed is overwritten by the next attempt."""
+    run.version = _next_version(run.character)
+    key = storage.lora_key(run.character.public_id, _name(run, result["sha256"]))
+    link(Path(result["path"]), storage.absolute(key))
+    run.save(update_fields=["version"])
+    lora = Lora.objects.create(
+        character=run.character,
+        run=run,
+        version=run.version,
+        base=run.base,
+        family=catalog.get(run.base).family,
+        file=key,
+        sha256=result["sha256"],
+        size_bytes=result["size_bytes"],
+        rank=result["rank"],
+        steps=result["steps"],
+        final_loss=result.get("final_loss"),
+        trigger_word=run.trigger_word,
+        is_active=False,
+    )
+    _write_config(run, lora, result)
+    return set_active(lora=lora)
+
+
+def _next_version(character: Character) -> int:
+    counter, _ = VersionCounter.objects.select_for_update().get_or_create(character=character)
+    used = Lora.objects.filter(character=character).aggregate(Max("version"))["version__max"] or 0
+    counter.last = max(counter.last, used) + 1
+    counter.save(update_fields=["last"])
+    return counter.last
+
+
+def _name(run: TrainingRun, sha256: str) -> str:
+    """E.g. mira-v3-0a1b2c3d: the digest keeps two files of one name apart wherever they are copied to."""
+    slug = slugify(run.character.name)[:40] or run.character.public_id
+    return f"{slug}-v{run.version}-{sha256[:8]}"
+
+
+def _write_config(run: TrainingRun, lora: Lora, result: dict[str, Any]) -> None:
+    """How the LoRA was made, beside it, once under its own name and once (the newest) as training_config.json."""
+    config = {
+        "job_id": run.job.public_id,
+        "character_id": run.character.public_id,
+        "trigger_word": run.trigger_word,
+        "base_model": run.base,
+        "version": lora.version,
+        "config": {"method": "lora", **run.params},
+        "photos": [{key: photo[key] for key in ("id", "name", "sha256", "caption")} for photo in run.photos],
+        "output_path": lora.file,
+        "sha256": lora.sha256,
+        "final_loss": lora.final_loss,
+        "total_steps": lora.steps,
+        "training_time_seconds": result.get("seconds"),
+        "samples_generated": run.samples.count(),
+    }
+    path = storage.absolute(lora.file)
+    for target in (path.with_suffix(".json"), path.with_name("training_config.json")):
+        with storage.replacing(target) as part:
+            part.write_text(json.dumps(config, indent=2))
+
+
+def fits(lora_base: str, base: str) -> bool:
+    """Bases of one family and native size are the same network (FLUX.1-dev and -schnell); others never share a LoRA."""
+    trained, wanted = catalog.get(lora_base), catalog.get(base)
+    return (trained.family, trained.native_size) == (wanted.family, wanted.native_size)
+
+
+def require_usable(lora: Lora, base: str) -> None:
+    """Invalid: trained for another base model, or its file is gone."""
+    if not fits(lora.base, base):
+        made_for, wanted = catalog.get(lora.base).label, catalog.get(base).label
+        raise Invalid(
+            "wrong_base",
+            f"{lora} was trained for {made_for} and does not fit {wanted}. Choose {made_for}, or train on {wanted}.",
+        )
+    if not storage.absolute(lora.file).is_file():
+        raise Invalid(
+            "lora_missing", f"The file of {lora} is gone. Choose another version, or train the character again."
+        )
