@@ -67,14 +67,18 @@ class ReferenceImage(models.Model):
     file = models.CharField(max_length=200, help_text="storage key of the stored picture")
     name = models.CharField(max_length=120, help_text="unique within the character; what the API calls the filename")
     original_name = models.CharField(max_length=255)
-    sha256 = models.CharField(max_length=64, help_text="of the uploaded bytes: a second upload of the same file is skipped")
+    sha256 = models.CharField(
+        max_length=64, help_text="of the uploaded bytes: a second upload of the same file is skipped"
+    )
     content_type = models.CharField(max_length=20)
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
     size_bytes = models.PositiveBigIntegerField()
     split = models.CharField(max_length=12, choices=Split.choices, default=Split.TRAIN)
     caption = models.TextField(max_length=2000, blank=True)
-    color = models.CharField(max_length=7, default="#20242c", help_text="dominant colour, shown while the picture loads")
+    color = models.CharField(
+        max_length=7, default="#20242c", help_text="dominant colour, shown while the picture loads"
+    )
     thumb_ready = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -89,3 +93,25 @@ class ReferenceImage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} of {self.character_id}"
+
+    def get_absolute_url(self) -> str:
+        """The stored picture; `v` makes the address unique, so that a browser may keep it for good."""
+        return f"{reverse('api-character-image', args=[self.character.public_id, self.name])}?v={self.public_id}"
+
+    @property
+    def thumb_256(self) -> str:
+        return f"{self.get_absolute_url()}&size=256"
+
+    @property
+    def thumb_512(self) -> str:
+        return f"{self.get_absolute_url()}&size=512"
+
+
+class SampleMade(models.Model):
+    """One row once the sample character was made, so that a user who deletes it is not given it again."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    made_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"sample made {self.made_at:%Y-%m-%d}"

@@ -38,6 +38,11 @@ def thumb_key(character: str, image: str, size: int) -> str:
     return f"characters/{character}/thumbs/{image}-{size}.webp"
 
 
+def character_folders(character: str) -> tuple[str, str]:
+    """Everything kept under a character's own name: photos with thumbnails, and LoRAs."""
+    return f"characters/{character}", f"loras/{character}"
+
+
 def run_key(job: str) -> str:
     """The training run's folder: samples, checkpoints, resume state, log."""
     return f"runs/{job}"

@@ -18,5 +18,7 @@ urlpatterns = [
     path("", include("generation.urls")),
     path("admin/", admin.site.urls),
 ]
+handler400 = "isengard.views.bad_request"
+handler403 = "isengard.views.forbidden"
 handler404 = "isengard.views.not_found"
 handler500 = "isengard.views.server_error"

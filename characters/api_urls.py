@@ -1,0 +1,13 @@
+"""API addresses of characters, below /api/. Ids are taken as they come, so that an unknown one gets its own sentence."""
+
+from django.urls import path
+
+from characters.api import CharactersView, CharacterView, ImagesView, ImageView
+from characters.uploads import capped
+
+urlpatterns = [
+    path("characters", CharactersView.as_view(), name="api-characters"),
+    path("characters/<str:character_id>", CharacterView.as_view(), name="api-character"),
+    path("characters/<str:character_id>/images", capped(ImagesView.as_view()), name="api-character-images"),
+    path("characters/<str:character_id>/images/<str:name>", ImageView.as_view(), name="api-character-image"),
+]

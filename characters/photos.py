@@ -1,0 +1,140 @@
+"""From an uploaded stream to a clean picture on disk: size cap, free space, hash, decoding in a confined child, name.
+
+Knows files and limits; nothing of rows, requests or characters beyond their ids."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from django.conf import settings
+
+from isengard import storage
+from isengard.errors import Invalid, Unavailable
+
+PROGRAM = Path(__file__).with_name("decoding.py")
+WALL_SECONDS = 40
+# Nothing of ours: a decoder that is taken over finds no database address and no key.
+CHILD_ENV = {"LANG": "C.UTF-8"}
+CHUNK = 1 << 20
+# Two pictures at once: each may take a processor and, at 50 million pixels, some 700 MB.
+SEATS = threading.BoundedSemaphore(2)
+MAX_NAME = 100
+EXTENSIONS = {"jpg": ("jpg", "jpeg", "jpe", "jfif"), "png": ("png",)}
+
+
+class Readable(Protocol):
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the child made of an upload: `path` is a temporary file; sides in pixels; `color` as #rrggbb."""
+
+    path: Path
+    extension: str
+    content_type: str
+    width: int
+    height: int
+    color: str
+
+
+def require_space() -> None:
+    """Unavailable: the disk is nearly full, and a running training needs what is left."""
+    if storage.free_bytes() < settings.FREE_SPACE_FLOOR:
+        raise Unavailable("no_space", "The disk is nearly full. Free some space, then upload again.")
+
+
+@contextmanager
+def received(file: Readable) -> Iterator[tuple[Path, str]]:
+    """The upload as a temporary file with its SHA-256, gone after the block. Invalid: empty, or over the cap."""
+    folder = storage.absolute("tmp")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        path = Path(place) / "upload"
+        yield path, _copied(file, path)
+
+
+def _copied(file: Readable, path: Path) -> str:
+    digest, size = hashlib.sha256(), 0
+    with path.open("wb") as target:
+        while chunk := file.read(CHUNK):
+            size += len(chunk)
+            if size > settings.PHOTO_MAX_BYTES:
+                raise too_large()
+            digest.update(chunk)
+            target.write(chunk)
+    if size == 0:
+        raise Invalid("empty_file", "The file is empty (0 bytes). Export it again and upload the new file.")
+    return digest.hexdigest()
+
+
+def too_large() -> Invalid:
+    cap = settings.PHOTO_MAX_BYTES // (1024 * 1024)
+    return Invalid("file_too_large", f"The file is larger than {cap} MB. Export it smaller and try again.", status=413)
+
+
+def decoded(source: Path) -> Decoded:
+    """The clean picture beside `source`, made by a confined child process. Invalid: with the reason in plain words."""
+    target = source.with_name("clean")
+    limits = json.dumps({"min_side": settings.PHOTO_MIN_SIDE, "largest_file": 8 * settings.PHOTO_MAX_BYTES})
+    argv = [sys.executable, "-I", str(PROGRAM), str(source), str(target), limits]
+    with SEATS:
+        answer = _answer(argv)
+    if "code" in answer:
+        raise Invalid(answer["code"], answer["reason"])
+    return Decoded(path=target, **answer)
+
+
+def _answer(argv: list[str]) -> dict[str, Any]:
+    try:
+        child = subprocess.run(argv, capture_output=True, timeout=WALL_SECONDS, stdin=subprocess.DEVNULL, env=CHILD_ENV)
+    except subprocess.TimeoutExpired:
+        return _gave_up()
+    if child.returncode != 0 or not child.stdout:
+        return _gave_up()
+    answer: dict[str, Any] = json.loads(child.stdout)
+    return answer
+
+
+def _gave_up() -> dict[str, Any]:
+    """The decoder was stopped by its limits or crashed: whatever the file is, it is no ordinary photo."""
+    return {
+        "code": "image_too_heavy",
+        "reason": "It could not be decoded within the limits of a photo. Export it again.",
+    }
+
+
+def display_text(name: str) -> str:
+    """The uploaded name for people: one line, no folder, at most 255 characters."""
+    base = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
+    return "".join(char for char in base if char.isprintable())[:255]
+
+
+def safe_name(name: str, extension: str) -> str:
+    """The name a picture is addressed by: letters, digits, `_`, `-`, `.`; its extension says what is stored."""
+    stem, _, given = display_text(name).rpartition(".")
+    if given.lower() not in EXTENSIONS[extension]:
+        given = extension
+    stem = stem or display_text(name)
+    clean = re.sub(r"[^\w.-]+", "_", stem).strip("._")[:MAX_NAME] or "photo"
+    return f"{clean}.{given}"
+
+
+def free_name(wanted: str, taken: set[str]) -> str:
+    """`wanted`, or `name-2.ext`, `name-3.ext` … when another picture has it."""
+    stem, _, extension = wanted.rpartition(".")
+    name, number = wanted, 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}.{extension}"
+    return name

@@ -1,0 +1,52 @@
+"""Small copies of stored photos, made on the `cpu` queue; a photo is shown in full until its copies are there."""
+
+import logging
+
+from kombu.exceptions import OperationalError
+from PIL import Image
+
+from characters.models import ReferenceImage
+from isengard import storage
+from isengard.celery import app
+
+log = logging.getLogger(__name__)
+
+# Longest side in pixels, largest first: the smaller is made from the larger.
+SIZES = (512, 256)
+QUALITY = 82
+EXPIRES_SECONDS = 600
+
+
+def ring(image_id: int) -> None:
+    """Asks a cpu worker for the copies. A lost ring is found by the sweep."""
+    try:
+        app.send_task("characters.thumbnail", args=[image_id], queue="cpu", expires=EXPIRES_SECONDS, retry=False)
+    except OperationalError as error:
+        log.warning("thumbnail left to the sweep: %s", error, extra={"event": "thumbnail.unheard"})
+
+
+def make(image: ReferenceImage) -> None:
+    """Writes the copies of one photo and marks it ready; doing it twice does no harm. A photo that is gone is left alone."""
+    source = storage.absolute(image.file)
+    try:
+        with Image.open(source, formats=("JPEG", "PNG")) as picture:
+            # A JPEG is decoded at the nearest size the format offers instead of in full.
+            picture.draft("RGB", (SIZES[0] * 2, SIZES[0] * 2))
+            small = picture.convert("RGB")
+    except FileNotFoundError:
+        log.warning("photo %s has no file", image.public_id, extra={"event": "thumbnail.no_file"})
+        return
+    for size in SIZES:
+        small.thumbnail((size, size), Image.Resampling.LANCZOS)
+        with storage.replacing(storage.absolute(key(image, size))) as part:
+            small.save(part, "WEBP", quality=QUALITY)
+    ReferenceImage.objects.filter(pk=image.pk).update(thumb_ready=True)
+
+
+def key(image: ReferenceImage, size: int) -> str:
+    return storage.thumb_key(image.character.public_id, image.public_id, size)
+
+
+def keys(image: ReferenceImage) -> list[str]:
+    """Every file of a photo: itself and its copies."""
+    return [image.file, *(key(image, size) for size in SIZES)]

@@ -1,0 +1,30 @@
+"""Fixtures that every part's tests share: an API client, an empty volume, a character with a photo."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from rest_framework.test import APIClient
+
+
+@pytest.fixture
+def volume() -> Iterator[Path]:
+    """VOLUME_ROOT, emptied afterwards."""
+    root: Path = settings.VOLUME_ROOT
+    root.mkdir(parents=True, exist_ok=True)
+    yield root
+    for child in root.iterdir():
+        if child.name != "logs":
+            shutil.rmtree(child) if child.is_dir() else child.unlink()
+
+
+@pytest.fixture
+def api(db: None, volume: Path) -> APIClient:
+    """A client that speaks JSON, with unused throttles: every test has the whole allowance."""
+    cache.delete_many([f"throttle_{scope}_127.0.0.1" for scope in settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]])
+    client = APIClient()
+    client.default_format = "json"
+    return client
