@@ -7,7 +7,8 @@ from pathlib import Path
 # The engine saves a checkpoint when its worker is told to stop; Celery waits 60 s for it, we a little longer.
 WORKER_GRACE_SECONDS = 75.0
 # Django's checks import every page, which a worker never shows; `manage.py doctor` and `make check` run them.
-CELERY = {"CELERY_SKIP_CHECKS": "true"}
+# That root runs a worker is said once, by the launcher's documentation; messages are JSON, which root may read safely.
+CELERY = {"CELERY_SKIP_CHECKS": "true", "PYTHONWARNINGS": "ignore::RuntimeWarning:celery.platforms"}
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,8 @@ def web(host: str, port: int) -> ChildSpec:
 
 
 def beat(schedule: Path) -> ChildSpec:
-    return ChildSpec(
-        "beat", _celery("beat", "--schedule", str(schedule), "--pidfile", ""), stage=1, environment=SKIP_CHECKS
-    )
+    command = _celery("beat", "--schedule", str(schedule), "--pidfile", "")
+    return ChildSpec("beat", command, stage=1, environment={"ISENGARD_SERVICE": "beat", **CELERY})
 
 
 def worker(lane: str, concurrency: int = 1, environment: dict[str, str] | None = None) -> ChildSpec:

@@ -3,6 +3,7 @@
 It knows its users only through the lock they share. No Django here.
 """
 
+import os
 import signal
 import time
 from contextlib import suppress
@@ -31,7 +32,7 @@ def keep(paths: StatePaths, names: list[str]) -> int:
         services = build(paths, names)
         for service in services:
             service.start()
-        write_status(paths, state="ready", services=" ".join(names))
+        write_status(paths, state="ready", pid=str(os.getpid()), services=" ".join(names))
         _watch(paths, services)
     except (StudioError, OSError) as error:
         _say(f"{error}")

@@ -211,7 +211,7 @@ def _taken_over(paths: StatePaths) -> bool:
 
 
 def read_status(paths: StatePaths) -> dict[str, str]:
-    """The keeper's last word: state (starting, ready, failed), services, error. Empty when there is none."""
+    """The keeper's last word: state (starting, ready, failed), services, pid, error. Empty when there is none."""
     try:
         found: dict[str, str] = json.loads(paths.file("services.json").read_text())
     except (OSError, ValueError):
