@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -19,8 +20,10 @@ from generation.serializers import GenerationJobSerializer, GenerationRequestSer
 from isengard import files, storage
 from isengard.errors import NotFound
 from isengard.jobs import services as jobs
+from isengard.jobs import streams
 from isengard.jobs.models import Job
 from isengard.logs import correlation
+from training import progress
 from training.access import get_lora
 from training.api import limit
 from training.models import Lora
@@ -114,6 +117,17 @@ class CancelGenerationView(APIView):
         """Cancels: queued pictures at once, running ones between two steps. Finished pictures stay."""
         jobs.request_cancel(job=access.get_generation(job_id).job)
         return Response(GenerationJobSerializer(access.get_generation(job_id)).data)
+
+
+class GenerationStreamView(APIView):
+    @extend_schema(
+        operation_id="generation_stream",
+        tags=["generation"],
+        responses={(200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR), 404: ErrorSerializer},
+    )
+    def get(self, request: Request, job_id: str) -> StreamingHttpResponse:
+        """Server-sent events: `progress` with the state now and at every change, `complete` at the end."""
+        return streams.respond(access.get_generation(job_id).job, progress.shape)
 
 
 class OutputView(APIView):

@@ -5,6 +5,7 @@ from django.urls import path
 from generation.api import (
     CancelGenerationView,
     GenerationListView,
+    GenerationStreamView,
     GenerationView,
     OutputThumbnailView,
     OutputView,
@@ -15,6 +16,7 @@ urlpatterns = [
     path("generation", GenerationListView.as_view(), name="api-generation-list"),
     path("generation/<str:job_id>", GenerationView.as_view(), name="api-generation"),
     path("generation/<str:job_id>/cancel", CancelGenerationView.as_view(), name="api-generation-cancel"),
+    path("generation/<str:job_id>/stream", GenerationStreamView.as_view(), name="api-generation-stream"),
     path("generation/<str:job_id>/outputs/<int:index>", OutputView.as_view(), name="api-output"),
     path(
         "generation/<str:job_id>/outputs/<int:index>/thumbnail",

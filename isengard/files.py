@@ -17,6 +17,8 @@ from isengard.errors import NotFound
 CHUNK = 1 << 18
 # Files are written once under a name of their own, so a browser may keep what it has for good.
 IMMUTABLE = "private, max-age=31536000, immutable"
+# Whatever a file turns out to be, a browser that is shown it alone runs nothing of it and no other site may embed it.
+SEALED = {"Content-Security-Policy": "sandbox; default-src 'none'", "Cross-Origin-Resource-Policy": "same-origin"}
 
 
 def respond(
@@ -31,6 +33,8 @@ def respond(
     response = known if known is not None else _body(request, path, content_type)
     response.headers["ETag"] = etag
     response.headers["Cache-Control"] = cache
+    for name, value in SEALED.items():
+        response.headers[name] = value
     if known is None and (disposition := content_disposition_header(bool(download), download or path.name)):
         response.headers["Content-Disposition"] = disposition
     return response

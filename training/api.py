@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -14,9 +15,10 @@ from rest_framework.views import APIView
 from characters.access import get_character
 from isengard import files
 from isengard.jobs import services as jobs
+from isengard.jobs import streams
 from isengard.jobs.models import ACTIVE, Job
 from isengard.logs import correlation
-from training import access, services
+from training import access, progress, services
 from training.models import Lora, TrainingRun
 from training.serializers import (
     DeletedSerializer,
@@ -122,6 +124,17 @@ class CancelTrainingView(APIView):
         """Cancels: a queued training at once, a running one as soon as the engine has stopped."""
         jobs.request_cancel(job=access.get_run(job_id).job)
         return Response(TrainingJobSerializer(access.get_run(job_id)).data)
+
+
+class TrainingStreamView(APIView):
+    @extend_schema(
+        operation_id="training_stream",
+        tags=["training"],
+        responses={(200, "text/event-stream"): OpenApiResponse(OpenApiTypes.STR), 404: ErrorSerializer},
+    )
+    def get(self, request: Request, job_id: str) -> StreamingHttpResponse:
+        """Server-sent events: `progress` with the state now and at every change, `complete` at the end."""
+        return streams.respond(access.get_run(job_id).job, progress.shape)
 
 
 class LoraListView(APIView):

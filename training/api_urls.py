@@ -10,6 +10,7 @@ from training.api import (
     OngoingTrainingsView,
     SuccessfulTrainingsView,
     TrainingListView,
+    TrainingStreamView,
     TrainingView,
 )
 
@@ -19,6 +20,7 @@ urlpatterns = [
     path("training/ongoing", OngoingTrainingsView.as_view(), name="api-training-ongoing"),
     path("training/<str:job_id>", TrainingView.as_view(), name="api-training"),
     path("training/<str:job_id>/cancel", CancelTrainingView.as_view(), name="api-training-cancel"),
+    path("training/<str:job_id>/stream", TrainingStreamView.as_view(), name="api-training-stream"),
     path("loras", LoraListView.as_view(), name="api-lora-list"),
     path("loras/<str:lora_id>", LoraView.as_view(), name="api-lora"),
     path("loras/<str:lora_id>/download", LoraDownloadView.as_view(), name="api-lora-download"),

@@ -70,6 +70,7 @@ def clean(params: tuple[Param, ...], values: dict[str, Any], unwired: dict[str, 
     for name in set(values) & set(unwired or {}):
         raise Invalid("unsupported_param", f"Parameter {name!r} not supported by native: {(unwired or {})[name]}")
     try:
-        return clean_all(params, values)
+        # As it will come back from the database: lists, not tuples.
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in clean_all(params, values).items()}
     except BadParam as error:
         raise Invalid("bad_param", str(error)) from error

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from django.urls import reverse
+
 from isengard import storage
 from isengard.engine import rundir
 from isengard.engine.specs import TrainImage, TrainSpec
@@ -89,7 +91,8 @@ def _sample(run: TrainingRun, event: dict[str, Any]) -> dict[str, Any]:
     sample, _ = Sample.objects.update_or_create(
         run=run, step=event["step"], prompt_index=event["prompt_index"], defaults={**fields, "file": key}
     )
-    return {"step": sample.step, "prompt_index": sample.prompt_index, "name": sample.name, **fields}
+    url = reverse("api-job-sample", args=[run.job.public_id, sample.name])
+    return {"step": sample.step, "prompt_index": sample.prompt_index, "name": sample.name, "url": url, **fields}
 
 
 def _checkpoint(run: TrainingRun, event: dict[str, Any]) -> dict[str, Any]:
