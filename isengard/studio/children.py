@@ -7,7 +7,7 @@ from pathlib import Path
 # The engine saves a checkpoint when its worker is told to stop; Celery waits 60 s for it, we a little longer.
 WORKER_GRACE_SECONDS = 75.0
 # Django's checks import every page, which a worker never shows; `manage.py doctor` and `make check` run them.
-# That root runs a worker is said once, by the launcher's documentation; messages are JSON, which root may read safely.
+# Celery warns root about pickled messages at every start; ours are JSON only.
 CELERY = {"CELERY_SKIP_CHECKS": "true", "PYTHONWARNINGS": "ignore::RuntimeWarning:celery.platforms"}
 
 

@@ -87,7 +87,8 @@ def test_a_second_signal_kills_at_once(tmp_path: Path) -> None:
 def test_children_die_with_a_killed_parent() -> None:
     program = (
         "import os, time; from isengard.studio.supervisor import Supervisor;"
-        "from isengard.studio.children import ChildSpec; s = Supervisor(dict(os.environ)); s.start(ChildSpec('a', ['sleep', '60'], 0));"
+        "from isengard.studio.children import ChildSpec; s = Supervisor(dict(os.environ));"
+        "s.start(ChildSpec('a', ['sleep', '60'], 0));"
         "print(s.children[0].process.pid, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
