@@ -47,7 +47,6 @@ async function request(url, options = {}) {
 // Toasts
 const LEVEL_ICONS = { success: "circle-check", warning: "triangle-alert", error: "circle-alert", info: "info" };
 const stack = one(".toasts");
-
 function expire(element, seconds) {
   let timer = setTimeout(() => element.remove(), seconds * 1000);
   element.addEventListener("mouseenter", () => clearTimeout(timer));
@@ -114,7 +113,6 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
 const lostBy = new Set();
 let seenAt = new Date();
 const pill = one(".connection");
-
 function lost(channel) {
   lostBy.add(channel);
   one("span", pill).textContent = `No live connection. What you see is from ${seenAt.toLocaleTimeString()}.`;
@@ -173,7 +171,6 @@ async function copy(text, control) {
   use.setAttribute("href", iconUrl("check"));
   setTimeout(() => use.setAttribute("href", before), 2000);
 }
-
 function openDialog(dialog) {
   if (!dialog.open) dialog.showModal();
   dialog.dispatchEvent(new Event("ui:open"));
@@ -189,7 +186,8 @@ const CLICKS = {
 document.addEventListener("click", (event) => {
   for (const menu of all("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
   if (event.target.matches("dialog:not(.viewer)")) return event.target.close();
-  if (event.metaKey || event.ctrlKey) return;
+  // On the queue's own page its button is a link to itself, not a second copy of the list.
+  if (event.metaKey || event.ctrlKey || event.target.closest("a")?.pathname === location.pathname) return;
   for (const [selector, act] of Object.entries(CLICKS)) {
     const control = event.target.closest(selector);
     if (control) { event.preventDefault(); return void act(control); }

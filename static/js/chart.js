@@ -29,13 +29,11 @@ function options(element, series) {
     }))],
   };
 }
-
 function note(element, text) {
   charts.get(element)?.plot?.destroy();
   charts.set(element, { data: null });
   element.replaceChildren(make("p", { className: "chart-note", textContent: text }));
 }
-
 function draw(element, data) {
   const known = charts.get(element);
   if (!known?.plot) element.replaceChildren();
@@ -66,7 +64,6 @@ function adopt(element) {
   resized.observe(element);
   load(element);
 }
-
 function forget() {
   for (const [element, { plot }] of charts) {
     if (element.isConnected) continue;

@@ -79,7 +79,6 @@ window.addEventListener("pageshow", () => all("form[data-sending]").forEach(free
 
 // Selection in grids: a bar with the count, all or none, shift for a range
 let lastTicked = null;
-
 function tellSelection(scope) {
   const boxes = all(".tile-check input", scope), ticked = boxes.filter((box) => box.checked);
   scope.classList.toggle("selecting", ticked.length > 0);
@@ -125,11 +124,13 @@ document.addEventListener("click", (event) => {
 document.addEventListener("input", ({ target }) => {
   if (target.matches("[data-match]")) unlock(target);
   if (!target.form) return;
+  enable(target);
   syncSlider(target);
   if (target.matches("input[data-preset]")) applyPreset(target);
   else if (target.name) leavePreset(target);
   if (target.form.dataset.draft) saveDraft(target.form);
 });
+const enable = (field) => { if (field.dataset.enables) document.querySelector(field.dataset.enables).disabled = !field.value.trim(); };
 const unlock = (field) => { for (const button of all("[data-match-target]", field.form)) button.disabled = field.value !== field.dataset.match; };
 
 // Details that remember whether this person opens them
@@ -142,6 +143,7 @@ htmx.onLoad((node) => {
   within("form[data-draft]").forEach(restoreDraft);
   within("input[type=range]").forEach(fillTrack);
   within("[data-match]").forEach(unlock);
+  within("[data-enables]").forEach(enable);
   within("[data-select]").forEach(tellSelection);
   for (const details of within("details[data-remember]")) if (localStorage.getItem(`open:${details.dataset.remember}`)) details.open = true;
   const scope = node.closest("[data-select]");

@@ -7,16 +7,22 @@ const sockets = new Map();
 const states = new Map();
 const TERMINAL = new Set(["completed", "failed", "cancelled"]);
 const WORDS = { queued: "Queued", running: "Running", completed: "Completed", failed: "Failed", cancelled: "Cancelled" };
-const QUIET_MS = 2000;
+const QUIET_MS = 2000, NOT_FOUND = 4404;
+let listed = false;
 
 function connect(path) {
   const entry = sockets.get(path) ?? { seq: 0, tries: 0 };
   sockets.set(path, entry);
   clearTimeout(entry.timer);
-  entry.socket = new WebSocket(path.replace(/^/, location.origin.replace(/^http/, "ws")));
-  entry.socket.onopen = () => { entry.tries = 0; restored(path); entry.socket.send(JSON.stringify({ after: entry.seq })); };
+  entry.socket = new WebSocket(location.origin.replace(/^http/, "ws") + path);
+  entry.socket.onopen = () => {
+    entry.tries = 0;
+    restored(path);
+    // A page that has just been rendered missed nothing; after a break it asks for what came meanwhile.
+    if (entry.seq) entry.socket.send(JSON.stringify({ after: entry.seq }));
+  };
   entry.socket.onmessage = ({ data }) => receive(path, entry, JSON.parse(data));
-  entry.socket.onclose = () => retry(path, entry);
+  entry.socket.onclose = ({ code }) => { if (code !== NOT_FOUND) retry(path, entry); };
 }
 
 // Full jitter, so that a restarted studio is not asked by every open tab in the same instant.
@@ -29,34 +35,44 @@ function retry(path, entry) {
 
 function receive(path, entry, message) {
   restored(path);
-  if (!message.job) return;
+  if (message.type === "jobs") { takeAll(message.jobs); return; }
   // seq counts per job, so only a socket of one job can ask for what came after it.
-  if (path !== base && message.seq) entry.seq = Math.max(entry.seq, message.seq);
-  const changed = message.state && states.get(message.job) !== message.state;
-  const known = states.has(message.job);
-  if (message.state) states.set(message.job, message.state);
-  for (const element of document.querySelectorAll(`[data-job="${CSS.escape(message.job)}"]`)) {
-    show(element, message);
-    nudge(element, message, changed && known);
-  }
-  if (changed && known) {
-    htmx.trigger(document.body, "status:refresh");
-    htmx.trigger(document.body, "jobs:changed", { job: message.job, state: message.state });
-  }
+  if (path !== base) entry.seq = Math.max(entry.seq, message.seq ?? 0);
+  take(message, path !== base && !states.has(message.job));
 }
 
-function texts({ step, total, stage, state, loss, eta, speed }) {
+// The list of active jobs: one that we thought active and that is not in it has ended while we were not told.
+function takeAll(jobs) {
+  const active = new Set(jobs.map(({ job }) => job));
+  const ended = [...states.keys()].filter((job) => !TERMINAL.has(states.get(job)) && !active.has(job));
+  for (const job of ended) { states.delete(job); nudge({ job }, true); }
+  for (const message of jobs) take(message, !listed);
+  listed = true;
+  if (ended.length) tellLists();
+}
+
+function take(message, quiet) {
+  const { job, state } = message, before = states.get(job), changed = state !== undefined && before !== state;
+  if (state) states.set(job, state);
+  if (state) for (const element of watching(job)) show(element, message);
+  nudge(message, before && changed);
+  if (changed && !quiet) tellLists();
+}
+const watching = (job) => document.querySelectorAll(`[data-job="${CSS.escape(job)}"]`);
+const tellLists = () => { for (const name of ["status:refresh", "jobs:changed"]) htmx.trigger(document.body, name); };
+
+function texts({ step, total, percent, stage, state, loss, eta, speed }) {
   return {
     step, total, stage,
     steps: total ? `${step} of ${total}` : undefined,
-    percent: total ? `${Math.floor((100 * step) / total)}%` : undefined,
+    percent: `${Math.floor(percent)}%`,
+    eta: Number.isFinite(eta) ? duration(eta) : undefined,
     left: TERMINAL.has(state) || eta === null ? "" : eta !== undefined ? `${duration(eta)} left` : undefined,
     loss: Number.isFinite(loss) ? loss.toFixed(4) : undefined,
     speed: Number.isFinite(speed) ? `${speed.toFixed(speed < 10 ? 2 : 1)} it/s` : undefined,
     state: WORDS[state],
   };
 }
-
 function show(element, message) {
   const words = texts(message), { state } = message;
   for (const part of element.querySelectorAll("[data-job-text]")) part.textContent = words[part.dataset.jobText] ?? part.textContent;
@@ -64,7 +80,7 @@ function show(element, message) {
   for (const badge of state ? element.querySelectorAll("[data-job-badge]") : []) {
     Object.assign(badge, { className: `badge badge-${state}`, textContent: words.state });
   }
-  const part = message.state === "completed" ? 1 : message.total ? Math.min(1, message.step / message.total) : null;
+  const part = message.total || TERMINAL.has(state) ? message.percent / 100 : null;
   for (const bar of element.querySelectorAll("[data-job-bar]")) {
     if (part === null) bar.removeAttribute("value");
     else bar.value = part * bar.max;
@@ -72,20 +88,20 @@ function show(element, message) {
   for (const ring of element.querySelectorAll("[data-job-ring]")) ring.setAttribute("stroke-dasharray", `${100 * (part ?? 0)} 100`);
 }
 
-// At most one fetch every two seconds per element, but the last nudge always counts and a new state never waits.
-const nudged = new WeakMap();
-function nudge(element, message, now) {
-  const waiting = nudged.get(element) ?? { at: 0 };
-  nudged.set(element, waiting);
+// At most one fetch every two seconds per job, but the last nudge always counts and a new state never waits.
+const nudged = new Map();
+function nudge(message, now) {
+  const waiting = nudged.get(message.job) ?? { at: 0 };
+  nudged.set(message.job, waiting);
   clearTimeout(waiting.timer);
   const fire = () => {
     waiting.at = Date.now();
-    htmx.trigger(element, "job:event", message);
-    if (TERMINAL.has(message.state)) htmx.trigger(element, "job:done", message);
+    for (const element of watching(message.job)) {
+      htmx.trigger(element, "job:event", message);
+      if (TERMINAL.has(message.state)) htmx.trigger(element, "job:done", message);
+    }
   };
-  const wait = now ? 0 : Math.max(0, waiting.at + QUIET_MS - Date.now());
-  if (wait) waiting.timer = setTimeout(fire, wait);
-  else fire();
+  waiting.timer = setTimeout(fire, now ? 0 : Math.max(0, waiting.at + QUIET_MS - Date.now()));
 }
 
 function sync() {

@@ -13,7 +13,6 @@ function tell(row, state, note) {
   row.querySelector(".upload-note").textContent = note;
   row.querySelector("[data-upload-retry]").hidden = state !== "failed";
 }
-
 function addRow(box, file) {
   const list = box.querySelector("[data-upload-list]");
   const row = box.querySelector("[data-upload-template]").content.firstElementChild.cloneNode(true);
@@ -69,7 +68,6 @@ function send(url, file, row) {
     xhr.send(body);
   });
 }
-
 function verdict(xhr) {
   const type = xhr.getResponseHeader("Content-Type") ?? "";
   if (xhr.status >= 400 || !type.includes("json")) return { outcome: "failed", note: failureSentence(xhr.status, type, xhr.responseText) };
@@ -78,14 +76,12 @@ function verdict(xhr) {
   if (skipped.length) return { outcome: "skipped", note: skipped[0].reason };
   return { outcome: "done", note: "Added" };
 }
-
 function summarize(box) {
   const { counts: { done, skipped, failed }, total } = boxState(box);
   const parts = [`${done} of ${total} added`, skipped && `${skipped} already there`, failed && `${failed} not added`];
   const textContent = box.dataset.uploadUrl ? parts.filter(Boolean).join(" · ") : `${total} chosen`;
   Object.assign(box.querySelector("[data-upload-summary]"), { textContent, hidden: false });
 }
-
 function finish(box) {
   const { counts } = boxState(box);
   htmx.trigger(document.body, box.dataset.uploadRefresh, { ...counts });
@@ -112,7 +108,6 @@ async function createThenUpload(form, box) {
   history.replaceState(null, "", response.url);
   pump(box);
 }
-
 function showErrors(form, page) {
   for (const group of form.querySelectorAll(".field:not(:has([data-upload-url]))")) {
     const id = group.querySelector("[id]")?.id, fresh = id && page.getElementById(id)?.closest(".field");

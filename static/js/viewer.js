@@ -21,7 +21,6 @@ function fillPanel(item) {
   if (template) panel.append(template.content.cloneNode(true));
   else if (item.dataset.panelUrl) htmx.ajax("GET", item.dataset.panelUrl, { target: panel, swap: "innerHTML" });
 }
-
 function show(item) {
   current = item;
   const list = items(), index = list.indexOf(item), near = (by) => list[index + by];
@@ -49,7 +48,7 @@ function fit() {
 }
 
 // Real pixels, or twice the fitted size where the picture is smaller than the screen; the clicked point stays in view.
-function zoom(x = 0.5, y = 0.5) {
+function zoom(x = 0.5, y = 0.35) {
   if (dialog.classList.contains("is-zoomed")) return fit();
   const scale = Math.min(stage.clientWidth / picture.naturalWidth, stage.clientHeight / picture.naturalHeight);
   dialog.classList.replace("is-fit", "is-zoomed");
@@ -81,7 +80,6 @@ stage.addEventListener("touchend", (event) => {
   if (Math.abs(moved) > 48 && dialog.classList.contains("is-fit")) step(moved < 0 ? 1 : -1);
 }, { passive: true });
 const VIEWER_KEYS = { ArrowLeft: () => step(-1), ArrowRight: () => step(1), z: () => zoom(), " ": () => zoom(), d: () => part("[data-viewer-download]").click() };
-
 function viewerKey(event) {
   const act = VIEWER_KEYS[event.key];
   if (act) { event.preventDefault(); act(); return; }
@@ -97,7 +95,6 @@ function middle(element) {
   const box = element.getBoundingClientRect();
   return [box.left + box.width / 2, box.top + box.height / 2];
 }
-
 function neighbour(link, [dx, dy]) {
   const [x, y] = middle(link);
   let best = null, least = Infinity;
