@@ -51,7 +51,9 @@ class JobContext:
         self._pulse.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._ended.set()
         self._pulse.join()
         patiently(self._beat)
@@ -84,7 +86,7 @@ class JobContext:
         with self._buffer_lock:
             self._metrics[int(event["step"])] = JobMetric(job=self.job, step=int(event["step"]), **numbers)
         self._put(loss=numbers["loss"])
-        self.log.write("DEBUG", f"{self.job.kind}.step", step=event["step"], **numbers)
+        self.log.write("DEBUG", f"{self.job.kind}.step", fields={"step": event["step"], **numbers})
 
     def _on_stage(self, event: Event) -> None:
         stage, message = str(event["stage"])[:24], str(event.get("message", ""))[:300]
@@ -95,8 +97,8 @@ class JobContext:
         self.log.write("INFO", f"stage.{stage}", message)
 
     def _on_log(self, event: Event) -> None:
-        level, fields = str(event.get("level", "INFO")), event.get("fields") or {}
-        self.log.write(level, str(event.get("event", "engine")), str(event.get("message", "")), **fields)
+        level = str(event.get("level", "INFO"))
+        self.log.write(level, str(event.get("event", "engine")), str(event.get("message", "")), event.get("fields"))
         if level != "DEBUG":
             with transitions.held(self.job) as mine:
                 events.append(mine, "log", {key: event.get(key) for key in ("level", "event", "message")})
@@ -106,7 +108,7 @@ class JobContext:
             payload = self._handler.on_event(mine, event)
             if payload is not None:
                 events.append(mine, event["type"], payload)
-        self.log.write("INFO", f"{self.job.kind}.{event['type']}", **(payload or {}))
+        self.log.write("INFO", f"{self.job.kind}.{event['type']}", fields=payload)
 
     _on_sample = _on_checkpoint = _on_output = _on_artifact
 

@@ -84,6 +84,16 @@ def message_of(public_id: str, event: JobEvent) -> Message:
     }
 
 
+def since(public_id: str, after: int, most: int) -> tuple[Message, list[Message]] | None:
+    """A job's snapshot and its events after `after`, none of them when they are more than `most`. None: no such job."""
+    job = Job.objects.filter(public_id=public_id).first()
+    if job is None:
+        return None
+    # Up to the snapshot's own seq, so that nothing that happens meanwhile is taken for known.
+    missed = list(job.events.filter(seq__gt=after, seq__lte=job.last_seq)[: most + 1])
+    return snapshot(job), [message_of(public_id, event) for event in missed] if len(missed) <= most else []
+
+
 def announce(state: Message, event: JobEvent | None = None) -> None:
     """Tells the job's page (event, then snapshot) and the pages that show all jobs (snapshot)."""
     own = group_of(state["job"])
@@ -101,7 +111,7 @@ class Publisher:
     """A synchronous voice on the asynchronous channel layer, one per process (connections do not survive a fork)."""
 
     def __init__(self) -> None:
-        config = settings.CHANNEL_LAYERS["default"]["CONFIG"]
+        config: Any = settings.CHANNEL_LAYERS["default"]["CONFIG"]
         self._prefix = f"{config['prefix']}__group__"
         self._serialize = get_channel_layer().serialize
         self._redis = redis.Redis.from_url(

@@ -32,8 +32,8 @@ class Handler(Protocol):
     def on_event(self, job: Job, event: dict[str, Any]) -> dict[str, Any] | None:
         """An artifact event of the engine (`sample`, `checkpoint`, `output`): writes product rows, idempotently.
 
-        Called inside a transaction that holds the job's fence. Returns the payload for the durable JobEvent, or None when
-        nothing should be kept. Also called for `preview`, without a transaction: its payload is shown and forgotten."""
+        Called inside a transaction that holds the job's fence. Returns the payload for the durable JobEvent, or None
+        when nothing should be kept. Also called for `preview`, outside of one: its payload is shown and forgotten."""
         ...
 
     def finish(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ A record has ts, level, service, job_id, msg and, where there is one, correlatio
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ class JobLog:
         self._common = {"service": "worker", "job_id": job.public_id}
         self._correlation = {"correlation_id": job.correlation_id} if job.correlation_id else {}
 
-    def write(self, level: str, event: str, message: str = "", **fields: Any) -> None:
+    def write(self, level: str, event: str, message: str = "", fields: Mapping[str, Any] | None = None) -> None:
         moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        known = {key: value for key, value in fields.items() if value is not None}
+        known = {key: value for key, value in (fields or {}).items() if value is not None}
         record: Record = {"ts": moment, "level": level, **self._common, "msg": message or event, **self._correlation}
         record |= {"event": event} | ({"fields": known} if known else {})
         line = json.dumps(redact(record), ensure_ascii=False, default=str)

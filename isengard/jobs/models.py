@@ -60,7 +60,9 @@ class Job(models.Model):
     priority = models.PositiveSmallIntegerField(default=5, help_text="1 interactive pictures, 5 training, 9 bulk")
     position = models.FloatField(default=0, help_text="order among equals, changed by dragging")
 
-    fence = models.PositiveIntegerField(default=0, editable=False, help_text="grows with every claim; every write carries it")
+    fence = models.PositiveIntegerField(
+        default=0, editable=False, help_text="grows with every claim; every write carries it"
+    )
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)
     owner = models.CharField(max_length=100, blank=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
@@ -144,7 +146,7 @@ class JobEvent(models.Model):
 
 
 class JobMetric(models.Model):
-    """Numbers of one step, kept for good so that a loss chart survives a reload. A repeated step (after a resume) replaces."""
+    """Numbers of one step, kept so that a loss chart survives a reload. A step repeated by a resume replaces."""
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="metrics")
     step = models.PositiveIntegerField()
@@ -179,5 +181,3 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-

@@ -67,14 +67,14 @@ def run(job: Job, host: EngineHost, draining: Callable[[], bool] = lambda: False
     handler = handler_for(job.kind)
     context = JobContext(job, handler, draining)
     with correlation.using(job.correlation_id):
-        context.log.write("INFO", f"{job.kind}.start", job.label, attempt=job.attempts)
+        context.log.write("INFO", f"{job.kind}.start", job.label, {"attempt": job.attempts})
         try:
             _attempt(job, handler, host, context)
         except transitions.LostJob:
             logger.warning("%s was taken from this worker", job.public_id)
         except (DomainError, EngineError, EngineFailed) as error:
             _stumble(job, context, Failure.of(error))
-        except Exception as error:  # noqa: BLE001  the one broad net: a bug in a handler must not stop the lane
+        except Exception as error:  # the one broad net: a bug in a handler must not stop the lane
             logger.exception("%s failed", job.public_id)
             _stumble(job, context, Failure.unknown(error))
 
@@ -110,7 +110,7 @@ def _stumble(job: Job, context: JobContext, failure: Failure) -> None:
     """What did not end well: another try after a crash, else failed with the reason."""
     if context.stop == "lost":
         return
-    context.log.write("ERROR", f"{job.kind}.failed", failure.message, code=failure.code, tail=failure.tail)
+    context.log.write("ERROR", f"{job.kind}.failed", failure.message, {"code": failure.code, "tail": failure.tail})
     if context.stop == "drain":
         _settle(job, context, partial(transitions.requeue, job, reason="Paused by a shutdown", counted=False))
     else:

@@ -62,7 +62,9 @@ def request_cancel(*, job: Job) -> Job:
 def retry(*, job: Job) -> Job:
     """A new job that asks for the same again. Conflict: this one did not fail and was not cancelled."""
     if job.state not in {Job.State.FAILED, Job.State.CANCELLED}:
-        raise Conflict("not_retryable", f"Cannot retry job in {job.state} state: only failed and cancelled jobs can be.")
+        raise Conflict(
+            "not_retryable", f"Cannot retry job in {job.state} state: only failed and cancelled jobs can be."
+        )
     with transaction.atomic():
         return handler_for(job.kind).resubmit(job)
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F, Q
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Greatest, Now
 
 from isengard.jobs import events
@@ -33,7 +34,7 @@ class LostJob(Exception):
     """The job is no longer ours (lease taken, cancelled elsewhere): stop the engine and write nothing."""
 
 
-def lease_end() -> ExpressionWrapper:
+def lease_end() -> Combinable:
     lease = timedelta(seconds=settings.JOB_LEASE_SECONDS)
     return ExpressionWrapper(Now() + lease, output_field=DateTimeField())
 

@@ -54,7 +54,7 @@ def _database_is_settled() -> bool:
     """False for a lease after Postgres started: nobody could renew while it was away."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_postmaster_start_time() < STATEMENT_TIMESTAMP() - %s",
-            [timedelta(seconds=settings.JOB_LEASE_SECONDS)],
+            "SELECT pg_postmaster_start_time() < STATEMENT_TIMESTAMP() - make_interval(secs => %s)",
+            [settings.JOB_LEASE_SECONDS],
         )
         return bool(cursor.fetchone()[0])

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pytest_django import Settings
 
 from isengard.jobs.host import EngineHost
 from isengard.jobs.kinds import KINDS
@@ -20,12 +21,12 @@ def scripted_kind() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def quick(settings) -> None:
+def quick(settings: Settings) -> None:
     settings.JOB_LEASE_SECONDS, settings.JOB_RENEW_SECONDS, settings.JOB_POLL_SECONDS = 3.0, 0.5, 0.1
 
 
 @pytest.fixture
-def bells(monkeypatch) -> list[str]:
+def bells(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The queues that would have been rung; no worker listens in these tests."""
     rung: list[str] = []
     monkeypatch.setattr("isengard.jobs.doorbell.ring_queue", rung.append)
@@ -33,7 +34,7 @@ def bells(monkeypatch) -> list[str]:
 
 
 @pytest.fixture
-def artifact_table(transactional_db) -> None:
+def artifact_table(transactional_db: None) -> None:
     scripted.create_table()
 
 

@@ -1,4 +1,4 @@
-"""A kind of job for tests of the machinery: its label is the engine's script (JSON), its product a row in a bare table."""
+"""A kind of job for tests of the machinery: its label is the engine's script (JSON), its product a row in a table."""
 
 import json
 from pathlib import Path
