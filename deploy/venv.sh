@@ -33,12 +33,13 @@ fi
 
 free_mb="$(df -Pm . | awk 'NR == 2 { print $4 }')"
 if [ ! -e .venv/.installed-base ] && [ "$free_mb" -lt 4000 ]; then
-    stop "The disk is nearly full: $free_mb MB are free here and the packages need up to 4000 MB. Free some space and run it again."
+    stop "The disk is nearly full: $free_mb MB are free here and the packages need several GB. Free some space and run it again."
 fi
 
 echo "Installing the packages of $lock (the first time takes some minutes) ..."
 if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$lock"; then
     stop "The packages could not be installed; the lines above say which. If they name gcc or a missing header, run:" \
-        "$(as_root build-essential python3-dev). If they name the network, connect it. Then run the same command again."
+        "$(as_root build-essential python3-dev). If they say that no space is left, free some; if they name the network," \
+        "connect it. Then run the same command again."
 fi
 echo "$digest" >"$stamp"

@@ -2,6 +2,7 @@
 
 import errno
 import http.client
+import ipaddress
 import socket
 
 from isengard.studio.errors import StudioError
@@ -30,6 +31,16 @@ def answers(host: str, port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+def exposure(host: str) -> str:
+    """A warning when others than this machine can reach the address, else nothing: there is no login yet."""
+    addresses = {str(found[4][0]) for found in socket.getaddrinfo(host or "0.0.0.0", None)}
+    if all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in addresses):
+        return ""
+    return (
+        f"Whoever reaches this machine on {host} can use the studio: it has no login. Put a proxy with one before it."
+    )
 
 
 def shown_url(host: str, port: int) -> str:

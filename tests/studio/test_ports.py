@@ -40,5 +40,10 @@ def test_the_shown_address_can_be_opened(host: str, url: str) -> None:
     assert ports.shown_url(host, 8000) == url
 
 
+@pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)])
+def test_an_address_that_others_can_reach_is_warned_about(host: str, warned: bool) -> None:
+    assert bool(ports.exposure(host)) is warned
+
+
 def test_a_closed_port_does_not_answer() -> None:
     assert not ports.answers("127.0.0.1", 1)

@@ -54,8 +54,9 @@ def _run(paths: StatePaths, host: str, port: int, share: int | None, browser: bo
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, supervisor.on_signal)
     try:
-        if machine.note:
-            supervisor.say(machine.note)
+        for note in (machine.note, ports.exposure(host)):
+            if note:
+                supervisor.say(note)
         _migrate(paths, supervisor)
         supervisor.start(children.web(host, port))
         _start_others(paths, supervisor, gpus)
