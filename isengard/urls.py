@@ -4,7 +4,10 @@ from django.contrib import admin
 from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
+from characters import views as characters
+from generation import views as generation
 from isengard.ids import PublicIdConverter
+from isengard.jobs import views as jobs
 
 register_converter(PublicIdConverter, "id")
 
@@ -12,7 +15,11 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="characters:list"), name="home"),
     path("", include("isengard.api_urls")),
     path("", include("isengard.logs.urls")),
-    path("", include("isengard.jobs.urls")),
+    path("status", jobs.status, name="status"),
+    path("logs", jobs.logs, name="logs"),
+    path("queue", include("isengard.jobs.urls")),
+    path("dataset", characters.dataset, name="dataset"),
+    path("video", generation.video, name="video"),
     path("", include("characters.urls")),
     path("", include("training.urls")),
     path("", include("generation.urls")),

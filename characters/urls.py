@@ -1,0 +1,17 @@
+"""Page addresses of the app. Literal names stand before ids."""
+
+from django.urls import path
+
+from characters import views
+from characters.uploads import capped
+
+app_name = "characters"
+urlpatterns = [
+    path("characters", views.character_list, name="list"),
+    path("characters/new", views.create, name="create"),
+    path("characters/<id:public_id>", views.detail, name="detail"),
+    path("characters/<id:public_id>/edit", views.edit, name="edit"),
+    path("characters/<id:public_id>/delete", views.delete, name="delete"),
+    path("characters/<id:public_id>/photos", capped(views.upload), name="upload"),
+    path("characters/<id:public_id>/photos/delete", views.delete_photos, name="delete-photos"),
+]

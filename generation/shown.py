@@ -1,0 +1,60 @@
+"""Pictures as pages show them: tiles, previews while they are drawn, recipes in words. Decides nothing."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.urls import reverse
+
+from generation.models import Generation, Output
+from isengard import storage
+from isengard.engine import catalog
+from isengard.jobs import services as jobs
+
+
+def recent() -> QuerySet[Generation]:
+    related = ("job", "character", "lora__character")
+    return Generation.objects.select_related(*related).prefetch_related("outputs__generation__job").order_by("-job_id")
+
+
+def card(generation: Generation) -> dict[str, Any]:
+    """One request with a tile per picture: the picture, else its preview, else its place."""
+    made = {output.index: output for output in generation.outputs.all()}
+    return {
+        "generation": generation,
+        "job": generation.job,
+        "reason": jobs.queue_reason(generation.job),
+        "tiles": [_tile(generation, made.get(index), index) for index in range(generation.count)],
+        "recipe": recipe(generation),
+    }
+
+
+def _tile(generation: Generation, output: Output | None, index: int) -> dict[str, Any]:
+    if output is not None:
+        return {"output": output, "index": index, "seed": output.seed}
+    if not generation.job.is_active:
+        return {"missing": True, "index": index}
+    return {"preview": _preview(generation, index), "index": index}
+
+
+def _preview(generation: Generation, index: int) -> str:
+    """The address of the picture as it stands, unique so that the browser asks again; "" when there is none."""
+    name = f"preview-{index:02d}.jpg"
+    path = storage.absolute(f"{storage.output_key(generation.job.public_id)}/{name}")
+    if not path.is_file():
+        return ""
+    address = reverse("api-generation-preview", args=[generation.job.public_id, name])
+    return f"{address}?at={path.stat().st_mtime_ns}"
+
+
+def recipe(generation: Generation) -> list[tuple[str, str]]:
+    """What made the picture, in the order a person asks for it."""
+    declared = catalog.generation_params(generation.base)
+    rows = [("Base model", catalog.get(generation.base).label)]
+    if generation.lora is not None or generation.lora_name:
+        rows.append(("Character", str(generation.lora or generation.lora_name)))
+    for param in declared:
+        value = generation.params.get(param.name)
+        shown = param.name not in {"seed", "count"} and value not in (None, "")
+        if shown and (param.name != "lora_strength" or generation.lora_name):
+            rows.append((param.label, f"{value:g}" if isinstance(value, float) else f"{value} {param.unit}".strip()))
+    return rows

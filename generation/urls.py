@@ -1,0 +1,15 @@
+"""Page addresses of the app. Literal names stand before ids."""
+
+from django.urls import path
+
+from generation import views
+
+app_name = "generation"
+urlpatterns = [
+    path("generate", views.create, name="create"),
+    path("generate/results", views.results, name="results"),
+    path("generate/<id:public_id>", views.detail, name="detail"),
+    path("generate/<id:public_id>/cancel", views.cancel, name="cancel"),
+    path("generate/<id:public_id>/retry", views.retry, name="retry"),
+    path("generate/<id:public_id>/pictures/<int:index>/delete", views.delete_output, name="delete-output"),
+]

@@ -1,0 +1,45 @@
+"""Form fields made from the engine's Params, so that a knob is declared once. Knows no app."""
+
+from typing import Any
+
+from django import forms
+
+from isengard.engine.params import Param
+
+CONTROL = {"class": "form-control"}
+
+
+def field_for(param: Param) -> forms.Field:
+    """A form field that accepts what the Param accepts; its bounds are checked again by the service."""
+    common: dict[str, Any] = {
+        "label": param.label,
+        "help_text": param.help,
+        "required": False,
+        "initial": initial(param),
+    }
+    if param.type == "enum":
+        choices = [(str(option), f"{option} {param.unit}".strip()) for option in param.choices]
+        return forms.ChoiceField(choices=choices, widget=forms.Select({"class": "form-select"}), **common)
+    if param.type == "bool":
+        return forms.BooleanField(widget=forms.CheckboxInput(), **common)
+    if param.type in {"string", "string_list"}:
+        return forms.CharField(widget=forms.Textarea({**CONTROL, "rows": 3}), **common)
+    return _number(param, common)
+
+
+def _number(param: Param, common: dict[str, Any]) -> forms.Field:
+    kind = forms.IntegerField if param.type == "int" else forms.FloatField
+    # `step=any`, because the browser would refuse a finer value than the control's own step, and the engine does not.
+    widget = forms.NumberInput({**CONTROL, "step": "any" if param.type == "float" else "1", "inputmode": "decimal"})
+    return kind(min_value=param.min, max_value=param.max, widget=widget, **common)
+
+
+def initial(param: Param) -> Any:
+    return "\n".join(param.default) if param.type == "string_list" else param.default
+
+
+def values(params: tuple[Param, ...], cleaned: dict[str, Any]) -> dict[str, Any]:
+    """What the form says, in the Params' own types; fields left empty are left out and mean the default."""
+    found = {param.name: cleaned.get(param.name) for param in params if cleaned.get(param.name) not in (None, "")}
+    lists = {param.name for param in params if param.type == "string_list"}
+    return {name: value.splitlines() if name in lists else value for name, value in found.items()}

@@ -1,0 +1,104 @@
+"""The studio as a user starts it, in its own database and volume, and a headless Chromium to use it with."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
+START_SECONDS = 90
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def own_database() -> Iterator[str]:
+    """A fresh database beside the unit tests' one; dropped afterwards."""
+    url = os.environ["DATABASE_URL"]
+    name = f"isengard_browser_{secrets.token_hex(3)}"
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def live(own_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running studio: web, workers, beat, sample character, real engine."""
+    volume = tmp_path_factory.mktemp("volume")
+    port = _free_port()
+    redis_url = os.environ["REDIS_URL"].partition("?")[0] + "?db=1"
+    environment = {**os.environ, "DATABASE_URL": own_database, "REDIS_URL": redis_url, "VOLUME_ROOT": str(volume)}
+    for name in ("DJANGO_SETTINGS_MODULE", "ISENGARD_TEST_ROOT", "PYTEST_XDIST_WORKER"):
+        environment.pop(name, None)
+    with (volume / "studio.log").open("wb") as log:
+        command = [sys.executable, "manage.py", "studio", "--port", str(port)]
+        studio = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait(address, studio, volume / "studio.log")
+        yield address
+    finally:
+        studio.send_signal(signal.SIGTERM)
+        studio.wait(60)
+
+
+def _wait(address: str, studio: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and studio.poll() is None:
+        if "Isengard is ready" in log.read_text(errors="replace"):
+            urllib.request.urlopen(f"{address}/health", timeout=10).close()
+            return
+        time.sleep(0.2)
+    raise RuntimeError(f"The studio did not start:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.fail("No Chromium on this machine: apt-get install chromium (make test does it where it may).")
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-background-networking", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, live: str) -> Iterator[Page]:
+    """A page at 1440 px that fails its test on script errors and on requests that leave the studio."""
+    context: BrowserContext = chromium.new_context(base_url=live, viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on(
+        "request",
+        lambda request: None if _ours(request.url, live) else problems.append(f"left the studio: {request.url}"),
+    )
+    yield page
+    context.close()
+    assert problems == []
+
+
+def _ours(url: str, live: str) -> bool:
+    return url.startswith((live, live.replace("http", "ws"), "data:", "blob:"))

@@ -1,0 +1,71 @@
+"""The start form: whom, which preset, on what, and every knob the base's trainer reads."""
+
+import json
+from typing import Any
+
+from django import forms
+
+from characters.models import Character
+from isengard.engine import catalog
+from isengard.forms import field_for, initial, values
+from training import presets
+
+MAIN = ("steps", "resolution")
+SAMPLING = ("sample_every_n_steps", "sample_count", "sample_prompts", "checkpoint_every_n_steps", "max_checkpoints")
+
+
+class CharacterField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    def label_from_instance(self, obj: Character) -> str:
+        return f"{obj.name} ({obj.trigger_word})"
+
+
+class StartForm(forms.Form):
+    """Built for one base and a number of photos; unknown bases must have been refused before."""
+
+    def __init__(self, *args: Any, base: str, photos: int, **kwargs: Any) -> None:
+        # The ids are the names, as the original's pages have them.
+        super().__init__(*args, auto_id="%s", **kwargs)
+        self.params = catalog.training_params(base)
+        self.presets = presets.presets_for(base, photos)
+        self.fields["character"] = CharacterField(
+            Character.objects.filter(images__isnull=False).distinct().newest_first(),
+            to_field_name="public_id",
+            empty_label="Select character…",
+            error_messages={"required": "Choose whom to train."},
+            widget=forms.Select(
+                {"class": "form-select", "data-testid": "character-select", "data-enables": "#start-button"}
+            ),
+        )
+        self.fields["preset"] = forms.CharField(required=False, initial=presets.DEFAULT)
+        for param in self.params:
+            self.fields[param.name] = field_for(param)
+        if not self.is_bound:
+            self.initial = {**self._preset_values(presets.DEFAULT), **self.initial}
+
+    def _preset_values(self, key: str) -> dict[str, Any]:
+        chosen = next(preset for preset in self.presets if preset.key == key)
+        return {param.name: chosen.values.get(param.name, initial(param)) for param in self.params}
+
+    def tiles(self) -> list[dict[str, Any]]:
+        """The presets with the values that a tile fills in; prompts stay as the user wrote them."""
+        return [
+            {
+                "preset": preset,
+                "json": json.dumps({k: v for k, v in self._preset_values(preset.key).items() if k != "sample_prompts"}),
+                "checked": self["preset"].value() == preset.key,
+                "recommended": preset.key == presets.DEFAULT,
+            }
+            for preset in self.presets
+        ]
+
+    def main_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in MAIN]
+
+    def sampling_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in SAMPLING]
+
+    def expert_fields(self) -> list[forms.BoundField]:
+        return [self[param.name] for param in self.params if param.name not in MAIN + SAMPLING]
+
+    def training_values(self) -> dict[str, Any]:
+        return values(self.params, self.cleaned_data)

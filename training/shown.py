@@ -1,0 +1,125 @@
+"""A run as its page shows it: stages, sample grid, curve, checkpoints, words. Reads rows, decides nothing."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.conf import settings
+
+from characters.models import Character
+from isengard.engine import catalog
+from isengard.jobs.models import Job
+from training import services
+from training.models import TrainingRun
+
+# What a person reads, and the engine stages behind it.
+STAGES = (
+    ("Load the base model", {"loading_model"}),
+    ("Prepare photos", {"preparing_dataset", "encoding"}),
+    ("Learn", {"training", "sampling", "denoising", "saving", "saving_checkpoint"}),
+    ("Finish the LoRA", {"exporting"}),
+)
+SMOOTHING = 0.9
+
+
+def stages(job: Job) -> list[dict[str, str]]:
+    now = next((index for index, (_, names) in enumerate(STAGES) if job.stage in names), 0)
+    if job.state == Job.State.COMPLETED:
+        now = len(STAGES)
+    here = {Job.State.RUNNING: "active", Job.State.FAILED: "failed"}.get(Job.State(job.state), "todo")
+    return [
+        {"label": label, "state": "done" if index < now and job.started_at else here if index == now else "todo"}
+        for index, (label, _) in enumerate(STAGES)
+    ]
+
+
+def sample_url(run: TrainingRun, file: str) -> str:
+    return f"/api/jobs/{run.job.public_id}/artifacts/samples/{PurePosixPath(file).name}"
+
+
+def sample_grid(run: TrainingRun) -> tuple[list[int], list[dict[str, Any]]]:
+    """Steps as columns, prompts as rows; None where a picture is not drawn yet."""
+    samples = list(run.samples.all())
+    steps = sorted({sample.step for sample in samples})
+    rows: dict[int, dict[str, Any]] = {}
+    for sample in samples:
+        row = rows.setdefault(sample.prompt_index, {"prompt": sample.prompt, "cells": dict.fromkeys(steps)})
+        url = sample_url(run, sample.file)
+        row["cells"][sample.step] = {"url": url, "thumb": url, "step": sample.step}
+    return steps, [{**rows[index], "cells": list(rows[index]["cells"].values())} for index in sorted(rows)]
+
+
+def checkpoints(run: TrainingRun) -> list[dict[str, Any]]:
+    base = f"/api/jobs/{run.job.public_id}/checkpoints"
+    return [
+        {"row": row, "url": f"{base}/{PurePosixPath(row.file).name}/download"}
+        for row in run.checkpoints.order_by("-step")
+    ]
+
+
+def curve(run: TrainingRun) -> dict[str, list[float | None]]:
+    """Every kept metric, and the loss smoothed without lag at the start (an average that forgets with 0.9 a step)."""
+    rows = list(run.job.metrics.values_list("step", "loss", "learning_rate", "speed"))
+    smooth: list[float | None] = []
+    average, weight = 0.0, 0.0
+    for _, loss, _, _ in rows:
+        if loss is not None:
+            average, weight = SMOOTHING * average + (1 - SMOOTHING) * loss, SMOOTHING * weight + (1 - SMOOTHING)
+        smooth.append(average / weight if weight else None)
+    return {
+        "steps": [row[0] for row in rows],
+        "loss": [row[1] for row in rows],
+        "smooth": smooth,
+        "learning_rate": [row[2] for row in rows],
+        "speed": [row[3] for row in rows],
+    }
+
+
+def params(run: TrainingRun) -> list[tuple[str, str]]:
+    """The frozen parameters with their labels and units, in the catalog's order."""
+    declared = catalog.training_params(run.base)
+    found = [(param.label, run.params.get(param.name), param.unit) for param in declared]
+    return [(label, _words(value, unit)) for label, value, unit in found if value not in (None, [], "")]
+
+
+def _words(value: Any, unit: str) -> str:
+    text = "; ".join(value) if isinstance(value, list) else f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{text} {unit}".strip()
+
+
+def log_lines(records: Iterable[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """The newest records, without the numbers of single steps, which the chart shows better."""
+    lines = [
+        {"time": datetime.fromisoformat(record["ts"]), "level": record["level"], "message": record["msg"]}
+        for record in records
+        if record["level"] != "DEBUG"
+    ]
+    return lines[-count:]
+
+
+def base_choices(chosen: str) -> list[dict[str, Any]]:
+    """Every base with the reason why it cannot be trained here, if so."""
+    return [
+        {
+            "base": base,
+            "checked": base.key == chosen,
+            "reason": catalog.why_missing(base.key, settings.MODELS_DIR) if base.trainable else base.note,
+        }
+        for base in catalog.BASES.values()
+    ]
+
+
+def chosen_character(public_id: str) -> dict[str, Any] | None:
+    """Whom the form trains: photos used, and which version it will become."""
+    character = Character.objects.filter(public_id=public_id).first()
+    if character is None:
+        return None
+    newest = character.loras.order_by("-version").first()
+    photos = character.images.for_training().count()
+    return {
+        "character": character,
+        "photos": photos,
+        "newest": newest,
+        "warnings": services.warnings(character, photos),
+    }

@@ -1,0 +1,19 @@
+"""Page addresses of the app. Literal names stand before ids."""
+
+from django.urls import path
+
+from training import views
+
+app_name = "training"
+urlpatterns = [
+    path("training", views.history, name="list"),
+    path("training/start", views.start, name="start"),
+    path("training/plan", views.plan, name="plan"),
+    path("training/ongoing", views.ongoing, name="ongoing"),
+    path("training/<id:public_id>", views.detail, name="detail"),
+    path("training/<id:public_id>/chart", views.chart, name="chart"),
+    path("training/<id:public_id>/cancel", views.cancel, name="cancel"),
+    path("training/<id:public_id>/retry", views.retry, name="retry"),
+    path("loras/<id:public_id>/activate", views.activate, name="activate"),
+    path("loras/<id:public_id>/delete", views.delete_lora, name="delete-lora"),
+]

@@ -1,0 +1,198 @@
+"""The training pages: history, start, ongoing, one run live. Services decide; these show."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from characters.models import Character
+from isengard import storage
+from isengard.engine import catalog
+from isengard.errors import DomainError
+from isengard.forms import values
+from isengard.htmx import is_fragment, redirect_to, render_page, toast
+from isengard.jobs import joblog
+from isengard.jobs import services as jobs
+from isengard.jobs.models import Job
+from isengard.logs import correlation
+from training import access, bases, services, shown
+from training.estimate import estimate
+from training.forms import StartForm
+from training.models import TrainingRun
+
+PAGE = 24
+LOG_LINES = 300
+
+
+@require_GET
+def history(request: HttpRequest) -> HttpResponse:
+    """Every training with every state, newest first, paged by id."""
+    runs = TrainingRun.objects.select_related("job", "character", "lora").order_by("-id")
+    state = request.GET.get("state", "")
+    if state in Job.State.values:
+        runs = runs.filter(job__state=state)
+    if character := request.GET.get("character", ""):
+        runs = runs.filter(character__public_id=character)
+    if (before := request.GET.get("before", "")).isdecimal():
+        runs = runs.filter(id__lt=int(before))
+    page = list(runs[: PAGE + 1])
+    more = _older(state, character, page[PAGE - 1]) if len(page) > PAGE else ""
+    context = {
+        "runs": page[:PAGE],
+        "next_url": more,
+        "state": state,
+        "states": Job.State.values,
+        "ongoing": Job.objects.active().filter(kind="training").count(),
+    }
+    return render_page(request, "training/list.html", "rows" if before else "history", context)
+
+
+def _older(state: str, character: str, last: TrainingRun) -> str:
+    query = urlencode({"state": state, "character": character, "before": last.pk})
+    return f"{reverse('training:list')}?{query}"
+
+
+@require_GET
+def ongoing(request: HttpRequest) -> HttpResponse:
+    runs = (
+        TrainingRun.objects.filter(job__in=Job.objects.active()).select_related("job", "character").order_by("job__id")
+    )
+    rows = [{"run": run, "job": run.job, "reason": jobs.queue_reason(run.job)} for run in runs]
+    return render_page(request, "training/ongoing.html", "jobs", {"rows": rows})
+
+
+@require_http_methods(["GET", "POST"])
+def start(request: HttpRequest) -> HttpResponse:
+    """The start form. A refusal comes back at the form, with every value kept."""
+    base = _chosen_base(request)
+    form = _form(request, base)
+    if request.method == "GET":
+        return render(request, "training/start.html", _start_context(form, base))
+    if form.is_valid():
+        try:
+            run = _start(form, base)
+        except DomainError as error:
+            form.add_error(None, error.message)
+        else:
+            return redirect_to(request, run.get_absolute_url())
+    return render(request, "training/start.html", _start_context(form, base), status=422)
+
+
+def _start(form: StartForm, base: str) -> TrainingRun:
+    return services.start_training(
+        character=form.cleaned_data["character"],
+        preset=form.cleaned_data["preset"],
+        base=base,
+        values=form.training_values(),
+        correlation_id=correlation.current(),
+    )
+
+
+def _chosen_base(request: HttpRequest) -> str:
+    wanted = request.POST.get("base") or request.GET.get("base") or bases.default_key()
+    return wanted if wanted in catalog.BASES and catalog.get(wanted).trainable else bases.default_key()
+
+
+def _form(request: HttpRequest, base: str) -> StartForm:
+    chosen = request.POST.get("character") or request.GET.get("character", "")
+    character = Character.objects.filter(public_id=chosen).first()
+    photos = character.images.for_training().count() if character else 0
+    if request.method == "POST":
+        return StartForm(request.POST, base=base, photos=photos)
+    return StartForm(base=base, photos=photos, initial={"character": chosen})
+
+
+def _start_context(form: StartForm, base: str) -> dict[str, Any]:
+    chosen = str(form["character"].value() or "")
+    return {
+        "form": form,
+        "base": base,
+        "bases": shown.base_choices(base),
+        "chosen": shown.chosen_character(chosen),
+        "has_characters": form.fields["character"].queryset.exists(),  # type: ignore[attr-defined]
+        "plan": _plan(form, base),
+    }
+
+
+@require_GET
+def plan(request: HttpRequest) -> HttpResponse:
+    """The plan of the form as it stands, asked again whenever a value changes."""
+    base = _chosen_base(request)
+    form = StartForm(request.GET, base=base, photos=0)
+    form.is_valid()
+    chosen = shown.chosen_character(request.GET.get("character", ""))
+    return render(request, "training/start.html#plan", {"plan": _plan(form, base), "chosen": chosen})
+
+
+def _plan(form: StartForm, base: str) -> dict[str, Any]:
+    given = form.training_values() if form.is_bound else values(form.params, form.initial)
+    try:
+        params = services.training_params(base, given)
+    except DomainError as error:
+        return {"problem": error.message}
+    return {"estimate": estimate(base, params), "steps": params["steps"]}
+
+
+@require_GET
+def detail(request: HttpRequest, public_id: str) -> HttpResponse:
+    """One run: progress, samples, curve, checkpoints, log. The live partial is fetched again on every nudge."""
+    run = access.get_run(public_id)
+    return render_page(request, "training/detail.html", "live", _detail_context(run))
+
+
+def _detail_context(run: TrainingRun) -> dict[str, Any]:
+    job = run.job
+    steps, rows = shown.sample_grid(run)
+    return {
+        "run": run,
+        "job": job,
+        "reason": jobs.queue_reason(job),
+        "stages": shown.stages(job),
+        "sample_steps": steps,
+        "sample_rows": rows,
+        "checkpoints": shown.checkpoints(run),
+        "lora": getattr(run, "lora", None),
+        "base": catalog.get(run.base),
+        "params": shown.params(run),
+        "warnings": services.warnings(run.character, len(run.photos)),
+        "log": shown.log_lines(joblog.read(storage.job_log(job.public_id)), LOG_LINES),
+    }
+
+
+@require_GET
+def chart(request: HttpRequest, public_id: str) -> JsonResponse:
+    """The kept metrics of a run as arrays for the chart."""
+    return JsonResponse(shown.curve(access.get_run(public_id)))
+
+
+@require_POST
+def cancel(request: HttpRequest, public_id: str) -> HttpResponse:
+    run = access.get_run(public_id)
+    jobs.request_cancel(job=run.job)
+    if not is_fragment(request):
+        return redirect(run.get_absolute_url())
+    fresh = _detail_context(access.get_run(public_id))
+    return toast(render(request, "training/detail.html#live", fresh), "The training is being stopped.", "info")
+
+
+@require_POST
+def retry(request: HttpRequest, public_id: str) -> HttpResponse:
+    job = jobs.retry(job=access.get_run(public_id).job)
+    return redirect_to(request, reverse("training:detail", args=[job.public_id]))
+
+
+@require_POST
+def activate(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Makes a LoRA version the one that Generate offers first."""
+    lora = services.set_active(lora=access.get_lora(public_id))
+    return redirect_to(request, f"{lora.character.get_absolute_url()}?tab=loras")
+
+
+@require_POST
+def delete_lora(request: HttpRequest, public_id: str) -> HttpResponse:
+    lora = access.get_lora(public_id)
+    services.delete_lora(lora=lora)
+    return redirect_to(request, f"{lora.character.get_absolute_url()}?tab=loras")
