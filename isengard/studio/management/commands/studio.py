@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from isengard.engine.capabilities import Capabilities, probe
@@ -57,15 +57,15 @@ def _run(paths: StatePaths, host: str, port: int, share: int | None, browser: bo
         for note in (machine.note, ports.exposure(host)):
             if note:
                 supervisor.say(note)
-        _migrate(paths, supervisor)
+        # The web server loads while the database is prepared; the workers wait, so that the page has every core.
         supervisor.start(children.web(host, port))
-        _start_others(paths, supervisor, gpus)
+        _migrate(paths, supervisor)
+        if paths.file("sample-wanted").exists():
+            supervisor.start(children.sample())
         if wait_ready(supervisor, lambda: _is_up(supervisor, host, port), READY_SECONDS):
-            supervisor.say(f"Isengard is ready: {ports.shown_url(host, port)}")
-            if supervisor.succeeded("sample"):
-                paths.file("sample-wanted").unlink(missing_ok=True)
-            if browser:
-                webbrowser.open(ports.shown_url(host, port))
+            _is_ready(paths, supervisor, ports.shown_url(host, port), browser)
+            workers = children.workers(os.cpu_count() or 1, gpus)
+            supervisor.start(*workers, children.beat(paths.file("beat-schedule")))
         while not supervisor.signals:
             supervisor.tick()
         supervisor.say("Stopping. Work in progress is saved; press Ctrl-C again to stop at once.")
@@ -73,15 +73,17 @@ def _run(paths: StatePaths, host: str, port: int, share: int | None, browser: bo
         supervisor.stop()
 
 
+def _is_ready(paths: StatePaths, supervisor: Supervisor, url: str, browser: bool) -> None:
+    supervisor.say(f"Isengard is ready: {url}")
+    if supervisor.succeeded("sample"):
+        paths.file("sample-wanted").unlink(missing_ok=True)
+    if browser:
+        webbrowser.open(url)
+
+
 def _gpu_names(machine: Capabilities) -> list[str]:
     """What to write into CUDA_VISIBLE_DEVICES, one name per GPU that the engine can use; empty on a CPU machine."""
     return [gpu.uuid or str(gpu.index) for gpu in machine.gpus] if machine.device == "cuda" else []
-
-
-def _start_others(paths: StatePaths, supervisor: Supervisor, gpus: list[str]) -> None:
-    if paths.file("sample-wanted").exists():
-        supervisor.start(children.sample())
-    supervisor.start(*children.workers(os.cpu_count() or 1, gpus), children.beat(paths.file("beat-schedule")))
 
 
 def _is_up(supervisor: Supervisor, host: str, port: int) -> bool:
@@ -91,13 +93,18 @@ def _is_up(supervisor: Supervisor, host: str, port: int) -> bool:
 
 def _migrate(paths: StatePaths, supervisor: Supervisor) -> None:
     """Bring the database up to date; asking whether anything is missing takes a tenth of what `migrate` takes."""
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        if not executor.loader.applied_migrations:
-            paths.file("sample-wanted").touch()
-        supervisor.say("Preparing the database ...")
-        call_command("migrate", interactive=False, verbosity=0)
-    connection.close()
+    try:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            if not executor.loader.applied_migrations:
+                paths.file("sample-wanted").touch()
+            supervisor.say("Preparing the database ...")
+            call_command("migrate", interactive=False, verbosity=0)
+    except DatabaseError as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise StudioError(f"The database cannot be used: {reason}. See `manage.py doctor` and DATABASE_URL.") from error
+    finally:
+        connection.close()
 
 
 @contextmanager
