@@ -105,6 +105,8 @@ async function createThenUpload(form, box) {
   if (!url) return location.assign(response.url);
   box.addEventListener("upload:done", ({ detail }) => { if (!detail.failed) location.assign(response.url); });
   box.dataset.uploadUrl = url;
+  // The owner exists now: whatever happens to the files, the form must not make it a second time.
+  form.querySelector(".action-bar")?.replaceChildren(make("a", { href: response.url, className: "btn btn-primary", textContent: "Continue" }));
   history.replaceState(null, "", response.url);
   pump(box);
 }
