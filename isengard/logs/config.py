@@ -19,6 +19,8 @@ QUIET = {
     "django.server": "WARNING",
     "django.channels.server": "WARNING",
     "celery.app.trace": "WARNING",
+    # A line for every bell.
+    "celery.worker.strategy": "WARNING",
     "celery.beat": "WARNING",
     "PIL": "WARNING",
     "asyncio": "WARNING",
@@ -32,7 +34,7 @@ def service() -> str:
 
 
 def configure(options: dict[str, Any]) -> None:
-    """Replaces every handler of the process. `options` is Django's LOGGING; only the settings' LOG_* values are read."""
+    """Replaces every handler of the process. Reads LOG_DIR and LOG_LEVEL; `options` (LOGGING) has nothing to add."""
     from django.conf import settings
 
     name = service()

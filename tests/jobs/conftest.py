@@ -9,15 +9,15 @@ from pytest_django import Settings
 from isengard.jobs.host import EngineHost
 from isengard.jobs.kinds import KINDS
 from tests import scripted_engine
-from tests.jobs import scripted
+from tests.jobs import scripted, scripted_kind
 
 
 @pytest.fixture(autouse=True)
-def scripted_kind() -> Iterator[None]:
-    scripted.install()
+def kind() -> Iterator[None]:
+    scripted_kind.install()
     scripted.ended.clear()
     yield
-    del KINDS[scripted.KIND]
+    del KINDS[scripted_kind.KIND]
 
 
 @pytest.fixture(autouse=True)

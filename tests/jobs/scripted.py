@@ -9,16 +9,10 @@ from django.db import connection
 from isengard import storage
 from isengard.jobs import services
 from isengard.jobs.handlers import Artifact
-from isengard.jobs.kinds import KINDS, Kind
 from isengard.jobs.models import Job
+from tests.jobs.scripted_kind import KIND
 
-KIND = "scripted"
 ended: list[str] = []
-
-
-def install() -> None:
-    """Also called from the settings of worker processes that a test starts."""
-    KINDS[KIND] = Kind("Scripted", "tests.jobs.scripted.ScriptedHandler", "gpu", "train", 5, 2.0, False, "jobs:queue")
 
 
 def submit(**script: Any) -> Job:
