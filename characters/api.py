@@ -1,11 +1,12 @@
 """The JSON API of characters and their photos: a thin skin over services, with the paths of the original."""
 
 import logging
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.models import Q
-from django.http import HttpResponseBase
-from drf_spectacular.utils import OpenApiTypes, extend_schema
+from django.http import HttpResponseBase, QueryDict
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
@@ -87,24 +88,26 @@ class ImagesView(APIView):
     def get_throttles(self) -> list[Any]:
         return [ScopedRateThrottle()] if self.request.method == "POST" else []
 
-    @extend_schema(responses=ImagesOut, tags=["characters"])
+    @extend_schema(operation_id="characters_images_list", responses=ImagesOut, tags=["characters"])
     def get(self, request: Request, character_id: str) -> Response:
         names = list(get_character(character_id).images.newest_first().values_list("name", flat=True))
         return Response({"images": names, "count": len(names)})
 
     @extend_schema(request={"multipart/form-data": ImagesIn}, responses={201: UploadOut}, tags=["characters"])
     def post(self, request: Request, character_id: str) -> Response:
-        """Photos in the repeated field `files`; each is stored, refused with its reason, or skipped as already there."""
+        """Photos in the repeated field `files`: each is stored, refused with its reason, or skipped as a duplicate."""
         character = get_character(character_id)
-        given = _cleaned(ImagesIn(data={"files": request.data.getlist("files")} if _is_form(request) else {}))
+        given = _cleaned(ImagesIn(data=_files(request)))
         outcome: dict[str, Any] = {"uploaded": [], "rejected": [], "skipped": []}
         for file in given["files"]:
             _take(character, file, outcome)
         return Response({**outcome, "total_images": character.images.count()}, status=201)
 
 
-def _is_form(request: Request) -> bool:
-    return hasattr(request.data, "getlist") and "files" in request.data
+def _files(request: Request) -> dict[str, Any]:
+    """All values of the repeated field; nothing when it is missing, so that the serializer says so."""
+    form = request.data
+    return {"files": form.getlist("files")} if isinstance(form, QueryDict) and "files" in form else {}
 
 
 def _take(character: Character, file: Any, outcome: dict[str, Any]) -> None:
@@ -123,8 +126,6 @@ def _take(character: Character, file: Any, outcome: dict[str, Any]) -> None:
 
 
 class ImageView(APIView):
-    http_method_names: ClassVar[list[str]] = ["get", "head", "delete", "options"]
-
     @extend_schema(responses={200: OpenApiTypes.BINARY}, tags=["characters"])
     def get(self, request: Request, character_id: str, name: str) -> HttpResponseBase:
         """The photo, or with `?size=256|512` its thumbnail (the photo itself while there is none yet)."""

@@ -1,4 +1,4 @@
-"""API addresses of characters, below /api/. Ids are taken as they come, so that an unknown one gets its own sentence."""
+"""API addresses of characters, below /api/. Any text is taken for an id, so that an unknown one gets its sentence."""
 
 from django.urls import path
 

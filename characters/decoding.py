@@ -1,7 +1,7 @@
 """Decodes one untrusted picture in a process of its own: `python -I decoding.py SOURCE TARGET '{"limits"}'`.
 
-Run as a program by photos.py, never imported by the web process: it is the only code that hands a stranger's bytes to an
-image library. Limits its own processor time, memory and file size first. Answers with one JSON line, either
+Run as a program by photos.py, never imported by the web process: it is the only code that hands a stranger's bytes to
+an image library. Limits its own processor time, memory and file size first. Answers with one JSON line, either
 {"extension", "content_type", "width", "height", "color"} or {"code", "reason"}. Knows neither Django nor the studio."""
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pillow_heif
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "HEIF", "AVIF")
 # Stored as JPEG because they come from a lossy camera file anyway; the rest keeps every pixel as PNG.
@@ -31,7 +31,7 @@ class Refused(Exception):
 
 
 def confine(largest_file: int) -> None:
-    """From here on this process may use 20 s of processor, 3 GiB of addresses, and no file larger than `largest_file`."""
+    """From here on: 20 s of processor, 3 GiB of addresses, no file larger than `largest_file` bytes."""
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
@@ -67,7 +67,7 @@ def _opened(source: Path) -> Image.Image:
         return Image.open(source, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_many_pixels() from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise Refused(
             "not_an_image", "This is no picture we can read. Use JPEG, PNG, WebP, HEIC, AVIF or GIF."
         ) from None
@@ -138,8 +138,7 @@ def _flattened(image: Image.Image) -> Image.Image:
 def dominant_color(image: Image.Image) -> str:
     """The commonest of four colours as #rrggbb: what a page shows while the picture loads."""
     small = image.resize((32, 32)).quantize(4)
-    counts = small.getcolors() or [(1, 0)]
-    index = int(max(counts)[1])  # type: ignore[arg-type]  # a palette picture has one index per pixel
+    index = max(range(4), key=small.histogram().__getitem__)
     red, green, blue = (small.getpalette() or [0, 0, 0])[index * 3 : index * 3 + 3]
     return f"#{red:02x}{green:02x}{blue:02x}"
 

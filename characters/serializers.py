@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-from django.urls import reverse
 from rest_framework import serializers
 
 from characters.models import Character
@@ -31,7 +30,7 @@ class CharacterOut(serializers.ModelSerializer[Character]):
 
     def get_lora_path(self, character: Character) -> str | None:
         lora = _active_lora(character)
-        return reverse("api-lora-file", args=[lora.public_id]) if lora else None
+        return lora.download_url if lora else None
 
     def get_lora_trained_at(self, character: Character) -> datetime | None:
         lora = _active_lora(character)

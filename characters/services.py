@@ -90,7 +90,7 @@ def add_image(*, character: Character, file: photos.Readable, name: str, caption
     """Stores one photo: decoded, upright, sRGB, without metadata, under a name of ours.
 
     `name` is shown and never becomes a path. The same bytes a second time change nothing (`added` is False).
-    Invalid: empty, too large, no picture, damaged, too small …, with the reason. Unavailable: the disk is nearly full."""
+    Invalid: empty, too large, no picture, damaged, too small …, with the reason. Unavailable: the disk is full."""
     photos.require_space()
     with photos.received(file) as (path, sha256):
         if same := character.images.filter(sha256=sha256).first():

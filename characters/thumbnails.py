@@ -26,7 +26,7 @@ def ring(image_id: int) -> None:
 
 
 def make(image: ReferenceImage) -> None:
-    """Writes the copies of one photo and marks it ready; doing it twice does no harm. A photo that is gone is left alone."""
+    """Writes the copies of one photo and marks it ready; twice does no harm. A photo without its file is left alone."""
     source = storage.absolute(image.file)
     try:
         with Image.open(source, formats=("JPEG", "PNG")) as picture:

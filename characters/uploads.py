@@ -1,4 +1,4 @@
-"""Stops storing a file part while it streams in, once it is larger than a photo may be: its rest is read and dropped."""
+"""Stops storing a file part while it streams in, once it is larger than a photo may be; its rest is dropped."""
 
 from collections.abc import Callable
 from functools import wraps

@@ -115,7 +115,7 @@ def _plain(value: Any) -> Any:
 
 
 def _throttled(error: exceptions.Throttled, context: dict[str, Any]) -> Response:
-    seconds = math.ceil(error.wait or 1)
+    seconds = math.ceil(getattr(error, "wait", None) or 1)
     scope = getattr(context.get("view"), "throttle_scope", None)
     detail = {"error": f"Too many requests at once. Try again in {seconds} s.", "retry_after": seconds}
     response = _answer(detail, "throttled", 429)

@@ -3,6 +3,7 @@
 from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
+from isengard import api_schema  # noqa: F401  (registers itself)
 from isengard.api_views import EchoView, HealthView, InfoView, ReadyView, VideoView
 
 urlpatterns = [

@@ -5,11 +5,18 @@ import os
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "isengard.settings")
-http = get_asgi_application()
+django = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (Django must be set up first)
+from django.conf import settings  # noqa: E402
 
+from isengard.body import BoundedBody  # noqa: E402
 from isengard.jobs.routing import websocket_urlpatterns  # noqa: E402
 from isengard.origin import SameOriginWebsocket  # noqa: E402
 
-application = ProtocolTypeRouter({"http": http, "websocket": SameOriginWebsocket(URLRouter(websocket_urlpatterns))})
+application = ProtocolTypeRouter(
+    {
+        "http": BoundedBody(django, settings.REQUEST_MAX_BYTES),
+        "websocket": SameOriginWebsocket(URLRouter(websocket_urlpatterns)),
+    }
+)

@@ -14,7 +14,7 @@ from django.http.request import split_domain_port, validate_host
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 
-from isengard.errors import NotAllowed
+from isengard.errors import NotAllowed, NotFound
 from isengard.views import problem
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -34,19 +34,22 @@ def is_own(request: HttpRequest) -> bool:
 
 
 class OriginMiddleware:
-    """Refuses unsafe methods from foreign pages, for HTML and API alike."""
+    """Refuses unsafe methods from foreign pages, for HTML and API alike, and addresses that nothing can have."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+            # Postgres cannot even compare such a text, and nothing of ours has a NUL in it.
+            return problem(request, NotFound("not_found", "There is nothing at this address."))
         if request.method in SAFE_METHODS or is_own(request):
             return self.get_response(request)
         return problem(request, NotAllowed("cross_origin", REFUSAL))
 
 
 class SameOriginSession(SessionAuthentication):
-    """The user of the session, if one has logged in; nobody otherwise. A program without cookies needs no CSRF token."""
+    """The user of the session, if one has logged in, else nobody. A program without cookies needs no CSRF token."""
 
     def authenticate(self, request: Request) -> tuple[AbstractBaseUser, None] | None:
         if {settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME} & set(request.COOKIES):

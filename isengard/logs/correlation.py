@@ -1,4 +1,4 @@
-"""The correlation id of the work at hand: one id from the browser's click to the engine's log line. Knows nothing of Django."""
+"""The correlation id of the work at hand: one id from the browser's click to the engine's log line. No Django."""
 
 import re
 import secrets

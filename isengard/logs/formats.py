@@ -13,7 +13,7 @@ from isengard.logs.redaction import redact, redact_text
 
 
 def described(record: logging.LogRecord, service: str) -> dict[str, Any]:
-    """The record as redacted plain data (keys of the service log; optional ones only when there is something to say)."""
+    """The record as redacted plain data: the keys of the service log, optional ones only where they say something."""
     line: dict[str, Any] = {
         "timestamp": datetime.fromtimestamp(record.created, UTC)
         .isoformat(timespec="milliseconds")

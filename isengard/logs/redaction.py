@@ -3,6 +3,7 @@
 Pure functions on strings and plain data; knows neither logging nor Django."""
 
 import re
+from itertools import pairwise
 from typing import Any
 
 MASK = "***REDACTED***"
@@ -37,8 +38,8 @@ PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 SENSITIVE_KEYS = frozenset(
     {
-        "authorization", "cookie", "cookies", "set-cookie", "x-api-key", "api_key", "apikey", "token", "password", "passwd",
-        "secret", "credential", "credentials", "auth", "bearer", "hf_token", "runpod_api_key", "github_token",
+        "authorization", "cookie", "cookies", "set-cookie", "x-api-key", "api_key", "apikey", "token", "password",
+        "passwd", "secret", "credential", "credentials", "auth", "bearer", "hf_token", "runpod_api_key", "github_token",
         "cloudflare_api_token", "access_key", "private_key", "secret_key",
     }
 )  # fmt: skip
@@ -48,9 +49,9 @@ _SENSITIVE = frozenset(" ".join(_WORDS.findall(key)) for key in SENSITIVE_KEYS)
 
 
 def is_sensitive(key: str) -> bool:
-    """True when the key holds one of SENSITIVE_KEYS as whole words: `hfToken` and `X-API-Key` do, `tokens` and `author` do not."""
+    """True when whole words of the key are in SENSITIVE_KEYS: `hfToken`, `X-API-Key`; not `tokens`, `author`."""
     words = [word.lower() for word in _WORDS.findall(key)]
-    pairs = {" ".join(pair) for pair in zip(words, words[1:], strict=False)}
+    pairs = {" ".join(pair) for pair in pairwise(words)}
     return bool(pairs & _SENSITIVE or set(words) & _SENSITIVE)
 
 

@@ -29,7 +29,7 @@ class ClientEntry(serializers.Serializer[dict[str, Any]]):
 
 
 class ClientLogs(serializers.Serializer[dict[str, Any]]):
-    entries = ClientEntry(many=True, max_length=MAX_ENTRIES)
+    entries = serializers.ListField(child=ClientEntry(), max_length=MAX_ENTRIES)
 
 
 class Received(serializers.Serializer[dict[str, Any]]):

@@ -6,7 +6,6 @@ alone (the first to start) may move the last session away. Knows nothing of Djan
 import fcntl
 import io
 import logging
-import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ KEPT_SESSIONS = 20
 
 
 class SessionFile(logging.FileHandler):
-    """Appends to the session's file; opens (and rotates) it with the first record, so that a quiet command leaves none."""
+    """Appends to the session's file; opens (and rotates) it with the first record: a quiet command leaves none."""
 
     def __init__(self, log_dir: Path, service: str) -> None:
         self.folder = log_dir / service
@@ -36,6 +35,12 @@ class SessionFile(logging.FileHandler):
             self._claim(path)
         return super()._open()
 
+    def close(self) -> None:
+        super().close()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
     def _claim(self, path: Path) -> None:
         assert self._lock is not None
         try:
@@ -48,7 +53,7 @@ class SessionFile(logging.FileHandler):
 
 
 def archive(path: Path) -> Path | None:
-    """Moves a finished session's folder to `archive/<YYYYMMDD_HHMMSS>/` and keeps the newest; None when it was empty."""
+    """Moves a finished session to `archive/<YYYYMMDD_HHMMSS>/` and keeps the newest; None when it was empty."""
     if not path.exists() or path.stat().st_size == 0:
         return None
     sessions = path.parent.parent / "archive"
@@ -58,7 +63,7 @@ def archive(path: Path) -> Path | None:
     while (sessions / name).exists():
         number += 1
         name = f"{base}_{number}"
-    os.rename(path.parent, sessions / name)
+    path.parent.rename(sessions / name)
     path.parent.mkdir()
     for old in sorted(sessions.iterdir())[:-KEPT_SESSIONS]:
         shutil.rmtree(old, ignore_errors=True)

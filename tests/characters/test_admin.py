@@ -1,0 +1,27 @@
+"""The operator's view of characters and photos."""
+
+import pytest
+from django.test import Client
+
+from characters.models import Character
+from tests.characters.conftest import Upload
+
+
+@pytest.mark.parametrize("page", ["character/", "referenceimage/", "character/?q=mira", "referenceimage/?q=test"])
+def test_lists_open_and_search(admin_client: Client, upload: Upload, page: str) -> None:
+    upload()
+    assert admin_client.get(f"/admin/characters/{page}").status_code == 200
+
+
+def test_a_photo_shows_its_thumbnail(admin_client: Client, upload: Upload, character: Character) -> None:
+    upload()
+    page = admin_client.get("/admin/characters/referenceimage/").content.decode()
+    assert character.images.get().public_id in page
+
+
+def test_nothing_is_typed_in_by_hand(admin_client: Client) -> None:
+    assert admin_client.get("/admin/characters/character/add/").status_code == 403
+
+
+def test_the_admin_needs_a_login(client: Client, db: None) -> None:
+    assert client.get("/admin/characters/character/").status_code == 302
