@@ -71,7 +71,8 @@ def train(spec: Event, script: Event, sink: Sink, stop: Stop) -> Event:
 
 def generate(spec: Event, script: Event, sink: Sink, stop: Stop) -> Event:
     seeds = list(spec.get("seeds") or range(int(script.get("outputs", 1))))
-    steps, outputs = int(script["steps"]), 0
+    steps = int(script["steps"])
+    outputs: list[Event] = []
     for index, seed in enumerate(seeds):
         sink("stage", stage="denoising", message="scripted")
         for step in range(1, steps + 1):
@@ -82,17 +83,9 @@ def generate(spec: Event, script: Event, sink: Sink, stop: Stop) -> Event:
                 return {"outputs": outputs, "seconds": 0.0, "stopped": True}
         path = Path(spec.get("out_dir") or ".") / f"{index:02d}.png"
         size = write(path, png(seed))
-        sink(
-            "output",
-            path=str(path),
-            index=index,
-            seed=seed,
-            width=1,
-            height=1,
-            size_bytes=size,
-            seconds=script["delay"],
-        )
-        outputs += 1
+        facts = {"width": 1, "height": 1, "size_bytes": size, "seconds": script["delay"]}
+        outputs.append({"path": str(path), "index": index, "seed": seed, **facts})
+        sink("output", **outputs[-1])
     return {"outputs": outputs, "seconds": len(seeds) * steps * script["delay"], "stopped": False}
 
 
