@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from isengard.studio.paths import StatePaths
-from isengard.studio.process import until
+from isengard.studio.process import alive, until
 from tests.studio.conftest import ROOT, clean_environment
 from tests.studio.test_services import nothing_runs, socket_inodes, tcp_listeners
 
@@ -82,7 +82,7 @@ def test_the_page_answers_and_everything_is_gone_after_sigterm(state: StatePaths
         running.end()
     assert running.process.returncode == 0
     assert nothing_runs(state)
-    assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
+    assert until(lambda: not any(alive(pid) for pid in family), 5)
 
 
 def test_only_the_web_port_listens(state: StatePaths) -> None:
@@ -108,7 +108,7 @@ def test_a_killed_studio_leaves_nothing_behind(state: StatePaths) -> None:
         family = running.descendants()
         running.end(signal.SIGKILL)
     assert until(lambda: nothing_runs(state), 90)
-    assert until(lambda: not [pid for pid in family if Path(f"/proc/{pid}").exists()], 90)
+    assert until(lambda: not any(alive(pid) for pid in family), 90)
 
 
 def test_a_killed_web_server_comes_back(state: StatePaths) -> None:
