@@ -5,7 +5,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
 
-class SessionScheme(OpenApiAuthenticationExtension):
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # registers in __init_subclass__
     """On loopback nobody needs to log in; a browser that has is known by its cookie."""
 
     target_class = "isengard.origin.SameOriginSession"

@@ -3,11 +3,12 @@
 An ASGI wrapper around Django, which by itself would first write the whole of it to disk."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+Message = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 App = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 ANSWER = {"detail": "This is more than one request may carry. Send the files one by one.", "code": "too_large"}
@@ -34,7 +35,7 @@ class BoundedBody:
     def _counting(self, receive: Receive) -> Receive:
         seen = 0
 
-        async def counted() -> dict[str, Any]:
+        async def counted() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))

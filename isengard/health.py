@@ -98,7 +98,8 @@ def _base(key: str) -> Answer:
     try:
         catalog.locate(key, settings.MODELS_DIR)
     except EngineError as error:
-        return {"status": "missing", "reason": error.message}
+        # A name instead of the folder itself: where it lies on the server is nobody's business.
+        return {"status": "missing", "reason": error.message.replace(str(settings.MODELS_DIR), "MODELS_DIR")}
     return {"status": "ok"}
 
 

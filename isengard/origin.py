@@ -54,6 +54,9 @@ class SameOriginSession(SessionAuthentication):
     def authenticate(self, request: Request) -> tuple[AbstractBaseUser, None] | None:
         if {settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME} & set(request.COOKIES):
             self.enforce_csrf(request)
+        if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+            # Not even looking keeps `Vary: Cookie` off the answer, so that pictures stay in the browser's cache.
+            return None
         user = getattr(request._request, "user", None)
         return (user, None) if user is not None and user.is_active else None
 

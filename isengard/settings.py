@@ -1,6 +1,7 @@
 """All settings, from the environment only (docs/configuration.md lists every variable). Refuses nonsense at start."""
 
 import os
+import warnings
 from pathlib import Path
 
 from csp.constants import NONE, SELF
@@ -61,6 +62,7 @@ MIDDLEWARE = [
     "isengard.logs.middleware.CorrelationMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.http.ConditionalGetMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -131,6 +133,8 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # Served from the source folders while no `collectstatic` was run; the container collects and hashes at build time.
 WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()
 WHITENOISE_AUTOREFRESH = DEBUG
+# WhiteNoise warns of the missing folder at every start, although it then serves from the sources.
+warnings.filterwarnings("ignore", message="No directory at:", category=UserWarning)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

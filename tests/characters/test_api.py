@@ -48,6 +48,13 @@ def test_the_list_is_newest_first(api: APIClient) -> None:
     assert [item["name"] for item in api.get("/api/characters").json()] == ["three", "two", "one"]
 
 
+def test_an_unchanged_list_is_not_sent_twice(api: APIClient, character: Character) -> None:
+    tag = api.get("/api/characters")["ETag"]
+    assert api.get("/api/characters", headers={"If-None-Match": tag}).status_code == 304
+    services.create_character(name="new", trigger_word="ohwx")
+    assert api.get("/api/characters", headers={"If-None-Match": tag}).status_code == 200
+
+
 def test_pages_by_key_show_every_character_once(api: APIClient) -> None:
     made = [services.create_character(name=f"c{number}", trigger_word="ohwx").public_id for number in range(5)]
     seen: list[str] = []
@@ -154,6 +161,11 @@ def test_an_image_is_served_inline_as_what_it_is(api: APIClient, upload: Upload,
     assert response["Content-Disposition"].startswith("inline")
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["Content-Security-Policy"] == "sandbox; default-src 'none'"
+
+
+def test_a_kept_image_does_not_depend_on_cookies(upload: Upload, character: Character) -> None:
+    upload()
+    assert "Cookie" not in Client().get(character.images.get().get_absolute_url()).get("Vary", "")
 
 
 def test_an_image_is_not_sent_twice(api: APIClient, upload: Upload, character: Character) -> None:
