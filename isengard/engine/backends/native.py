@@ -3,6 +3,7 @@
 Keeps one registry of warm pipelines for pictures; a training gets the whole device, so it drops them first."""
 
 import gc
+import sys
 from typing import TYPE_CHECKING
 
 from isengard.engine import capabilities
@@ -25,14 +26,13 @@ class NativeBackend:
 
     def train(self, spec: TrainSpec, sink: Sink, stop: Stop) -> Event:
         self.close()
-        sink("stage", stage="loading_model", message="Starting PyTorch")
+        _announce_import(sink)
         from isengard.engine.trainer import loop
 
         return loop.train(spec, sink, stop)
 
     def generate(self, spec: GenerateSpec, sink: Sink, stop: Stop) -> Event:
-        if self._registry is None:
-            sink("stage", stage="loading_model", message="Starting PyTorch")
+        _announce_import(sink)
         from isengard.engine import sampling
         from isengard.engine.pipelines import Registry
 
@@ -44,3 +44,9 @@ class NativeBackend:
             self._registry.close()
             self._registry = None
             gc.collect()
+
+
+def _announce_import(sink: Sink) -> None:
+    """The first job of a process waits some seconds for the imports; the page should say for what."""
+    if "torch" not in sys.modules:
+        sink("stage", stage="loading_model", message="Starting PyTorch")
