@@ -39,8 +39,9 @@ def worker(lane: str, concurrency: int = 1, environment: dict[str, str] | None =
     """A Celery worker for one lane. Mingle and gossip only cost time: workers agree through the database."""
     options = ["-P", "prefork", "-c", str(concurrency), "-Q", lane, "-n", f"{lane}@%h"]
     command = _celery("worker", *options, "--without-mingle", "--without-gossip")
-    # A plain SIGTERM would wait for an hours-long training; as SIGQUIT it is asked to save and goes back to the queue.
-    own = {"ISENGARD_SERVICE": "worker", "REMAP_SIGTERM": "SIGQUIT", **CELERY, **(environment or {})}
+    # A plain SIGTERM: the worker's own drain (jobs/workers.py) asks an hours-long training to save and puts it back in
+    # the queue. As SIGQUIT, Celery 5.7 would sleep out its whole soft shutdown before telling anybody.
+    own = {"ISENGARD_SERVICE": "worker", **CELERY, **(environment or {})}
     return ChildSpec(lane, command, stage=2, grace=WORKER_GRACE_SECONDS, environment=own)
 
 
