@@ -193,7 +193,7 @@ def _trigger(metadata: dict[str, str]) -> str:
         tags = json.loads(metadata.get("ss_tag_frequency", "{}"))
     except (ValueError, RecursionError):
         return ""
-    first = next(iter(tags.values()), {}) if isinstance(tags, dict) else {}
+    first: Any = next(iter(tags.values()), {}) if isinstance(tags, dict) else {}
     return str(next(iter(first), ""))[:200] if isinstance(first, dict) and len(first) == 1 else ""
 
 

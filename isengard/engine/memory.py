@@ -49,6 +49,18 @@ def must_recompute_activations(folder: Path, device: torch.device) -> bool:
     return not _is_small(folder) and (device.type != "cuda" or _total(device) < ROOM_FOR_ACTIVATIONS)
 
 
+def settle_threads(folder: Path, device: torch.device) -> None:
+    """One thread for a toy on the CPU: its layers are too small to share, and on a busy machine two threads wait for
+    each other (measured: hundreds of times slower at a load of 10). Also keeps every number the same everywhere."""
+    if device.type == "cpu" and _is_small(folder):
+        torch.set_num_threads(1)
+
+
+def drawing_batch(folder: Path) -> int:
+    """How many class pictures are drawn at once."""
+    return 8 if _is_small(folder) else 1
+
+
 def release() -> None:
     """Gives back what nothing holds any more."""
     gc.collect()

@@ -80,6 +80,7 @@ class Registry:
         key = (base, memory.pick_dtype(Path(base.path), precision))
         if self._family is None or self._key != key:
             self.close()
+            memory.settle_threads(Path(base.path), self._device)
             self._family, self._key = families.load(base, self._device, key[1]), key
             self._family.transformer  # noqa: B018  read from disk now, so that the next picture is quick
         return self._family

@@ -1,6 +1,6 @@
-"""A picture's recipe as PNG text: `parameters` as A1111 and Civitai read it, `isengard` as exact JSON. No torch, no Django.
+"""A picture's recipe as PNG text: `parameters` as A1111 and Civitai read it, `isengard` as exact JSON. No torch.
 
-Reading treats every file as hostile: sizes are bounded, types are checked, nothing is evaluated, no path is ever in it."""
+Reading treats every file as hostile: sizes are bounded, types checked, nothing evaluated. No path is ever in it."""
 
 import json
 import re
@@ -62,7 +62,7 @@ def build_json(recipe: Recipe) -> str:
 
 
 def build_parameters(recipe: Recipe) -> str:
-    """A1111's form (webui `infotext`): the prompt with its <lora:…> tags, the negative prompt, then one line of pairs."""
+    """A1111's form (webui `infotext`): prompt with <lora:…> tags, negative prompt, one line of pairs."""
     tags = "".join(f" <lora:{_plain(lora.name)}:{lora.strength:g}>" for lora in recipe.loras)
     lines = [recipe.prompt + tags]
     if recipe.negative_prompt:
@@ -108,7 +108,7 @@ def parse_json(text: str) -> dict[str, Any] | None:
 
 
 def parse_parameters(text: str) -> dict[str, Any] | None:
-    """A1111's form read back: prompt, negative_prompt, loras and whatever of steps, seed, guidance_scale, size is there.
+    """A1111's form read back: prompt, negative_prompt, loras and what is there of steps, seed, guidance_scale, size.
 
     The form is ambiguous where a prompt imitates it; our JSON is not, so prefer that. None: not such a text."""
     head, _, last = text[:LONGEST].rstrip().rpartition("\n")

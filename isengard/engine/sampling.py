@@ -3,7 +3,7 @@
 Knows families and files of one job; no queue, no database, no Django."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,22 +62,28 @@ def usual_look(base_key: str) -> Look:
 
 @torch.no_grad()
 def draw(
-    family: Family, embeds: Embeds, negative: Embeds, *, seed: int, look: Look, on_step: OnStep | None = None
+    family: Family, embeds: Embeds, negative: Embeds, *, seeds: Sequence[int], look: Look, on_step: OnStep | None = None
 ) -> torch.Tensor:
-    """Latents (1, C, h, w) of one picture. The noise comes from the CPU, so a seed means the same on every device.
+    """Latents (B, C, h, w) of one prompt, one picture for each seed. The noise comes from the CPU, so a seed means the
+    same on every device; a picture drawn alone and one drawn among others may differ in the last bit.
 
     Euler steps along the family's noise levels. `negative` counts only where the family guides by two predictions."""
-    shape = family.latent_shape(look.width, look.height)
-    generator = torch.Generator("cpu").manual_seed(seed)
-    latents = torch.randn((1, *shape), generator=generator).to(family.device)
+    shape, count = family.latent_shape(look.width, look.height), len(seeds)
+    noise = [torch.randn((1, *shape), generator=torch.Generator("cpu").manual_seed(seed)) for seed in seeds]
+    latents = torch.cat(noise).to(family.device)
+    embeds, negative = _repeated(embeds, count), _repeated(negative, count)
     sigmas = family.sigmas(look.steps, shape).to(family.device)
     for index in range(look.steps):
-        velocity = _guided(family, latents, sigmas[index].reshape(1), embeds, negative, look.guidance)
+        velocity = _guided(family, latents, sigmas[index].expand(count), embeds, negative, look.guidance)
         before, latents = latents, latents + (sigmas[index + 1] - sigmas[index]) * velocity
         if on_step is not None:
             clean = _Clean(before, sigmas[index], velocity)
             on_step(index + 1, look.steps, clean)
     return latents
+
+
+def _repeated(embeds: Embeds, count: int) -> Embeds:
+    return {name: tensor.expand(count, *tensor.shape[1:]) for name, tensor in embeds.items()}
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,7 @@ class _Generation:
         def on_step(step: int, steps: int, clean: Callable[[], torch.Tensor]) -> None:
             self._report(family, index, step, clean)
 
-        latents = draw(family, embeds, negative, seed=seed, look=self.look, on_step=on_step)
+        latents = draw(family, embeds, negative, seeds=[seed], look=self.look, on_step=on_step)
         if not torch.isfinite(latents).all():
             text = f"Picture {index + 1} (seed {seed}) came out empty: its numbers overflowed."
             self.sink("log", level="warning", event="picture_not_finite", message=text, fields={"seed": seed})

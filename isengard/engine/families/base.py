@@ -36,7 +36,7 @@ class Family(Protocol):
         """Changes when the part's weights or configuration change: names what was computed with it on disk."""
 
     def encode_prompts(self, prompts: list[str]) -> Embeds:
-        """Embeddings on the CPU, batch = len(prompts). Each prompt is encoded alone: neighbours never change a bit."""
+        """On the CPU, batch = prompts. Each prompt is encoded alone, so neighbours change no bit."""
 
     def encode_images(self, pixels: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) in [-1, 1] → (B, C, h, w): the mean of the autoencoder's distribution, float32."""

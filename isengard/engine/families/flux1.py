@@ -1,4 +1,4 @@
-"""FLUX.1-dev, FLUX.1-schnell and Pocket: one code; what differs is read from the loaded configurations and `pocket.json`.
+"""FLUX.1-dev, FLUX.1-schnell and Pocket: one code; what differs is read from the configurations and `pocket.json`.
 
 The numerics follow diffusers' FluxPipeline (0.42): 2x2 patches, T5 without a mask, flow matching with Euler steps; the
 one difference is that latents stay float32 between steps. Knows nothing of jobs, LoRA training or files of ours."""
@@ -150,7 +150,8 @@ class Flux1:
     @torch.no_grad()
     def encode_images(self, pixels: torch.Tensor) -> torch.Tensor:
         mean: torch.Tensor = self.vae.encode(pixels.to(self.device, self.dtype)).latent_dist.mode()
-        return (mean.float() - self.vae.config.shift_factor) * self.vae.config.scaling_factor
+        latents: torch.Tensor = (mean.float() - self.vae.config.shift_factor) * self.vae.config.scaling_factor
+        return latents
 
     @torch.no_grad()
     def decode(self, latents: torch.Tensor) -> torch.Tensor:

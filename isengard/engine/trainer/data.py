@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from isengard.engine import sampling
+from isengard.engine import memory, sampling
 from isengard.engine.errors import EngineError
 from isengard.engine.events import Sink, Stop
 from isengard.engine.families.base import Embeds, Family
@@ -142,21 +142,25 @@ class Preparation:
         usual, resolution = sampling.usual_look(self.spec.base.key), self.spec.params["resolution"]
         side = max(resolution // self.family.multiple, 1) * self.family.multiple
         look = sampling.Look(side, side, usual.steps, usual.guidance)
-        return [self._class_pair(embeds, empty, look, index, total) for index in range(count)]
+        first, at_once = CLASS_SEED + self.spec.params["seed"], memory.drawing_batch(Path(self.spec.base.path))
+        pairs: list[Pair] = []
+        for start in range(0, count, at_once):
+            seeds = range(first + start, first + min(start + at_once, count))
+            pairs += [Pair(latents, embeds) for latents in self._class_latents(embeds, empty, look, seeds)]
+            self._tell(2 * len(self.spec.images) + len(pairs), total, "Drawing pictures of others")
+        return pairs
 
-    def _class_pair(self, embeds: Embeds, empty: Embeds, look: sampling.Look, index: int, total: int) -> Pair:
-        """The base's own idea of such a person. Its latents are used as drawn: decoding and encoding would only blur."""
-        seed, caption = CLASS_SEED + self.spec.params["seed"] + index, class_caption(self.spec.class_word)
-        key = _key(self.family.fingerprint("transformer"), self.family.fingerprint("text"), caption, seed, repr(look))
+    def _class_latents(self, embeds: Embeds, empty: Embeds, look: sampling.Look, seeds: range) -> torch.Tensor:
+        """The base's own idea of such people. Its latents are used as drawn: decoding and encoding would only blur."""
+        versions = (self.family.fingerprint("transformer"), self.family.fingerprint("text"))
+        key = _key(*versions, class_caption(self.spec.class_word), seeds, look)
         path = self.cache / "classes" / f"{key}.safetensors"
         found = read_tensors(path)
         if found is None:
-            found = {
-                "latents": sampling.draw(self.family, embeds, empty, seed=seed, look=look, on_step=self._stop_here)[0]
-            }
+            latents = sampling.draw(self.family, embeds, empty, seeds=seeds, look=look, on_step=self._stop_here)
+            found = {"latents": latents.cpu()}
             write_tensors(path, found)
-        self._tell(2 * len(self.spec.images) + index + 1, total, "Drawing pictures of others")
-        return Pair(found["latents"].to(self.family.device), embeds)
+        return found["latents"].to(self.family.device)
 
     def _stop_here(self, _step: int, _steps: int, _clean: object) -> None:
         if self.stop():

@@ -1,7 +1,6 @@
 """The training loop: one LoRA from pictures, readable as a list of verbs. What is model-specific is behind the family,
 what is outside behind `sink` and `stop`. No Django, no arguments, no prints."""
 
-import hashlib
 import random
 import time
 from collections.abc import Iterator
@@ -13,22 +12,30 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from isengard.engine import families, lora_file, memory, recipe, rundir, sampling
+from isengard.engine import families, memory, rundir, sampling
 from isengard.engine.errors import EngineError
 from isengard.engine.events import Event, Sink, Stop
 from isengard.engine.families.base import Embeds, Family
 from isengard.engine.specs import TrainSpec
-from isengard.engine.trainer import schedule
+from isengard.engine.trainer import export, previews, schedule
 from isengard.engine.trainer.data import Dataset, Pair, Preparation
 from isengard.engine.trainer.lora import Lora
 from isengard.engine.trainer.meter import Meter
-from isengard.engine.trainer.state import BadState, TrainState
+from isengard.engine.trainer.state import TrainState, resume
 
 # FLUX.1-dev learned with the guidance scale as an input; 1.0 in training is the consensus of all trainers but one.
 TRAINING_GUIDANCE = 1.0
 CLIP_NORM = 1.0
-WEIGHT_DECAY = 1e-4
-CHECK_STEPS = 4
+WEIGHT_DECAY = 1e-4  # ai-toolkit's and others' habit for LoRAs
+# What a resumed training may do differently and still be the same training.
+CADENCE = {
+    "sample_every_n_steps",
+    "sample_count",
+    "sample_prompts",
+    "checkpoint_every_n_steps",
+    "max_checkpoints",
+    "steps",
+}
 LOWER = "the batch size, the resolution or the LoRA rank"
 
 
@@ -81,7 +88,7 @@ class Training:
             if schedule.is_due(self.state.step, self.params["checkpoint_every_n_steps"], self.last):
                 self.checkpoint()
         self.meter.flush()
-        return self.finish() if self.state.step == self.last else self.interrupt()
+        return self.finish() if self.state.step >= self.last else self.interrupt()
 
     # One step
 
@@ -145,31 +152,8 @@ class Training:
     def sample(self) -> None:
         """Previews through the one sampling path, always with the same seeds."""
         with self.outside_the_clock("sampling", f"Drawing previews at step {self.state.step}"):
-            for index, embeds in enumerate(self.prompts):
-                self.sample_one(index, embeds)
-
-    def sample_one(self, index: int, embeds: Embeds) -> None:
-        look, step = sampling.usual_look(self.spec.base.key), self.state.step
-        seed, prompt = self.params["seed"] + index, self.spec.prompts[index]
-        latents = sampling.draw(self.family, embeds, self.data.empty, seed=seed, look=look)
-        path = rundir.sample(self.run_dir, step, index)
-        sampling.save_png(sampling.picture(self.family, latents), path, self.recipe_of_sample(prompt, seed, look))
-        facts: Event = {"path": str(path), "step": step, "prompt_index": index, "prompt": prompt, "seed": seed}
-        self.sink("sample", **facts, width=look.width, height=look.height)
-
-    def recipe_of_sample(self, prompt: str, seed: int, look: sampling.Look) -> recipe.Recipe:
-        return recipe.Recipe(
-            prompt=prompt,
-            negative_prompt="",
-            seed=seed,
-            steps=look.steps,
-            guidance_scale=look.guidance,
-            guidance=self.family.guidance,
-            width=look.width,
-            height=look.height,
-            model=self.spec.base.key,
-            extra={"training_step": self.state.step},
-        )
+            given = (self.spec, self.family, self.prompts, self.data.empty, self.state.step)
+            previews.draw_all(*given, self.sink, self.stop)
 
     def checkpoint(self) -> None:
         """The LoRA as it is now, and what is needed to go on from here; older ones make room."""
@@ -177,7 +161,7 @@ class Training:
             self.meter.flush()  # a loss that is no number must not become a checkpoint
             self.state.seconds = self.meter.seconds
             state, path = rundir.state(self.run_dir, self.state.step), rundir.checkpoint(self.run_dir, self.state.step)
-            self.lora.save(path, self.provenance())
+            self.lora.save(path, export.provenance(self.spec, self.lora, self.state.step))
             self.state.save(state)
             rundir.prune(rundir.checkpoints(self.run_dir), keep=self.params["max_checkpoints"])
             rundir.prune(rundir.states(self.run_dir), keep=1)
@@ -199,60 +183,29 @@ class Training:
     def interrupt(self) -> Event:
         """Told to stop: nothing learnt so far is lost."""
         self.checkpoint()
-        path = rundir.checkpoint(self.run_dir, self.state.step)
-        return {**self.facts(path), "stopped": True}
+        return self.facts(rundir.checkpoint(self.run_dir, self.state.step), stopped=True)
 
     def finish(self) -> Event:
         self.sink("stage", stage="exporting", message="Writing the LoRA and checking it")
         path = rundir.final(self.run_dir)
-        self.lora.save(path, self.provenance())
+        self.lora.save(path, export.provenance(self.spec, self.lora, self.state.step))
+        facts = self.facts(path, stopped=False)
         self.lora.remove()
-        return {
-            **self.facts(path),
-            "stopped": False,
-            **check_export(self.family, path, self.prompts[0], self.data.empty),
-        }
+        return {**facts, **export.check(self.family, path, self.data.images[0].embeds, self.data.empty)}
 
-    def facts(self, path: Path) -> Event:
-        header = lora_file.inspect(path)
-        return {
-            "path": str(path),
-            "sha256": _sha256(path),
-            "size_bytes": header.size_bytes,
-            "rank": self.lora.rank,
-            "step": self.state.step,
-            "steps": self.last,
-            "final_loss": self.meter.final_loss(),
-            "seconds": round(time.monotonic() - self.began, 3),
-            "training_seconds": round(self.meter.seconds, 3),
-        }
-
-    def provenance(self) -> lora_file.Provenance:
-        params = self.params
-        return lora_file.Provenance(
-            base_key=self.spec.base.key,
-            family=self.spec.base.family,
-            title=self.spec.title,
-            trigger_word=self.spec.trigger_word,
-            class_word=self.spec.class_word,
-            rank=self.lora.rank,
-            steps=self.state.step,
-            learning_rate=params["learning_rate"],
-            seed=params["seed"],
-            images=len(self.spec.images),
-            class_images=params["class_images"],
-            resolution=params["resolution"],
-            batch_size=params["batch_size"],
-            caption_dropout=params["caption_dropout"],
-            targets=self.lora.targets,
-        )
+    def facts(self, path: Path, stopped: bool) -> Event:
+        seconds, training = time.monotonic() - self.began, self.meter.seconds
+        told = {"step": self.state.step, "steps": self.last, "final_loss": self.meter.final_loss()}
+        times = {"seconds": round(seconds, 3), "training_seconds": round(training, 3)}
+        return {**export.describe(path), "rank": self.lora.rank, **told, **times, "stopped": stopped}
 
     # The beginning
 
     def _prepare(self) -> tuple[Family, Dataset, list[Embeds]]:
-        """The base, the pictures as tensors, the embeddings of the sample prompts. Text encoders are gone afterwards."""
+        """The base, the pictures as tensors, the sample prompts' embeddings. Text encoders are gone afterwards."""
         self.sink("stage", stage="loading_model", message=f"Opening {self.spec.base.key}")
         folder, device = Path(self.spec.base.path), memory.pick_device()
+        memory.settle_threads(folder, device)
         family = families.load(self.spec.base, device, memory.pick_dtype(folder, self.params.get("precision")))
         self.sink("stage", stage="preparing_dataset", message=f"Reading {len(self.spec.images)} pictures")
         preparation = Preparation(self.spec, family, self.sink, self.stop)
@@ -273,70 +226,14 @@ class Training:
 
     def _recipe_of_training(self) -> dict[str, Any]:
         """What must be the same for a state to be resumed; how often to sample or save may change."""
-        free = {
-            "sample_every_n_steps",
-            "sample_count",
-            "sample_prompts",
-            "checkpoint_every_n_steps",
-            "max_checkpoints",
-            "steps",
-        }
-        params = {name: value for name, value in self.params.items() if name not in free}
+        params = {name: value for name, value in self.params.items() if name not in CADENCE}
         images = [[image.sha256, image.caption] for image in self.spec.images]
         words = [self.spec.trigger_word, self.spec.class_word]
         return {"params": params, "images": images, "words": words, "base": self.family.fingerprint("transformer")}
 
 
-def resume(state: TrainState, spec: TrainSpec, sink: Sink) -> bool:
-    """Takes up the named state, else the newest one that is sound; False (with a word in the log) means from the start."""
-    if spec.resume_from is None:
-        return False
-    named = Path(spec.resume_from)
-    others = [path for path in reversed(rundir.states(Path(spec.run_dir))) if path != named]
-    for path in [named, *others]:
-        try:
-            state.load(path)
-        except BadState as error:
-            text = f"The saved state {path.name} cannot be resumed: {error}."
-            sink("log", level="warning", event="state_refused", message=text, fields={"state": path.name})
-            continue
-        sink(
-            "log",
-            level="info",
-            event="resumed",
-            message=f"Going on after step {state.step}",
-            fields={"step": state.step},
-        )
-        return True
-    sink("log", level="warning", event="restarted", message="No saved state could be used; starting over", fields={})
-    return False
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def seed_everything(seed: int) -> None:
     """What libraries draw from. The loop itself draws from the state's own generator only."""
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
+    np.random.seed(seed)
     torch.manual_seed(seed)
-
-
-def check_export(family: Family, path: Path, embeds: Embeds, empty: Embeds) -> Event:
-    """Loads the file as anybody would (diffusers' own loader) and draws with and without it, same seed.
-
-    EngineError lora_no_effect: it loads, but the picture is bit for bit the base's."""
-    usual = sampling.usual_look(family.base.key)
-    look = sampling.Look(usual.width, usual.height, CHECK_STEPS, usual.guidance)
-    plain = sampling.draw(family, embeds, empty, seed=0, look=look)
-    family.make_pipeline().load_lora_weights(str(path), adapter_name="check")
-    worn = sampling.draw(family, embeds, empty, seed=0, look=look)
-    family.transformer.delete_adapters("check")
-    effect = (worn - plain).abs().mean().item()
-    if effect == 0:
-        raise EngineError(
-            "lora_no_effect", "The finished LoRA changes nothing. Train longer or with a higher learning rate."
-        )
-    return {"loads_in_diffusers": True, "effect": round(effect, 6)}

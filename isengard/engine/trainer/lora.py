@@ -51,6 +51,7 @@ class Lora:
         for key, parameter in self.named().items():
             if weights[key].shape != parameter.shape:
                 raise ValueError(f"{key} has shape {tuple(weights[key].shape)}")
+        for key, parameter in self.named().items():
             parameter.copy_(weights[key])
 
     def remove(self) -> None:

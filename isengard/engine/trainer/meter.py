@@ -99,6 +99,6 @@ def _start_copy(loss: torch.Tensor) -> tuple[torch.Tensor, Any]:
     if loss.device.type != "cuda":
         return loss.clone(), None
     host = torch.empty((), pin_memory=True).copy_(loss, non_blocking=True)
-    copied = torch.cuda.Event()
+    copied: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
     copied.record()
     return host, copied

@@ -12,7 +12,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from isengard.engine import rundir
+from isengard.engine.events import Sink
 from isengard.engine.rundir import replacing
+from isengard.engine.specs import TrainSpec
 from isengard.engine.trainer.lora import Lora
 
 FORMAT = 1
@@ -69,20 +72,23 @@ class TrainState:
         moments = self._moments(facts["step"], tensors)
         if facts["format"] != FORMAT or not all(torch.isfinite(value).all() for value in weights.values()):
             raise ValueError("format")
-        self.lora.load(weights)
-        self.optimizer.state.clear()
-        self.optimizer.state.update(moments)
-        self.noise.set_state(tensors["rng.noise"])
+        noise = torch.Generator("cpu")
+        noise.set_state(tensors["rng.noise"])
         torch.set_rng_state(tensors["rng.torch"])
         if "rng.cuda" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["rng.cuda"])
         version, words, gauss = facts["python"]
         random.setstate((version, tuple(words), gauss))
         _set_numpy_state(facts["numpy"])
+        # Whatever is wrong with the file has been found by now: from here on nothing fails half-way.
+        self.lora.load(weights)
+        self.optimizer.state.clear()
+        self.optimizer.state.update(moments)
+        self.noise = noise
         self.step, self.batches, self.seconds = facts["step"], facts["batches"], facts["seconds"]
 
-    def _moments(self, step: int, tensors: dict[str, torch.Tensor]) -> dict[torch.nn.Parameter, dict[str, Any]]:
-        found: dict[torch.nn.Parameter, dict[str, Any]] = {}
+    def _moments(self, step: int, tensors: dict[str, torch.Tensor]) -> dict[torch.Tensor, Any]:
+        found: dict[torch.Tensor, Any] = {}
         if step == 0:
             return found
         for key, parameter in self.lora.named().items():
@@ -91,11 +97,39 @@ class TrainState:
         return found
 
 
+def resume(state: TrainState, spec: TrainSpec, sink: Sink) -> bool:
+    """Takes up the named state, else the newest sound one; False (with a word in the log) means from the start.
+
+    What an abandoned attempt wrote about later steps is deleted, so that the newest file is always the truth."""
+    run_dir = Path(spec.run_dir)
+    found = spec.resume_from is not None and _first_sound(state, Path(spec.resume_from), run_dir, sink)
+    for path in (*rundir.states(run_dir), *rundir.checkpoints(run_dir)):
+        if rundir.step_of(path) > state.step:
+            path.unlink()
+    return found
+
+
+def _first_sound(state: TrainState, named: Path, run_dir: Path, sink: Sink) -> bool:
+    others = [path for path in reversed(rundir.states(run_dir)) if path != named]
+    for path in [named, *others]:
+        try:
+            state.load(path)
+        except BadState as error:
+            text = f"The saved state {path.name} cannot be resumed: {error}."
+            sink("log", level="warning", event="state_refused", message=text, fields={"state": path.name})
+            continue
+        text = f"Going on after step {state.step}"
+        sink("log", level="info", event="resumed", message=text, fields={"step": state.step})
+        return True
+    sink("log", level="warning", event="restarted", message="No saved state could be used: starting over", fields={})
+    return False
+
+
 def _numpy_state() -> list[Any]:
-    kind, words, place, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002  the global one is the point
+    kind, words, place, has_gauss, gauss = np.random.get_state(legacy=True)
     return [kind, [int(word) for word in words], place, has_gauss, gauss]
 
 
 def _set_numpy_state(state: list[Any]) -> None:
     kind, words, place, has_gauss, gauss = state
-    np.random.set_state((kind, np.array(words, dtype=np.uint32), place, has_gauss, gauss))  # noqa: NPY002
+    np.random.set_state((kind, np.array(words, dtype=np.uint32), place, has_gauss, gauss))
