@@ -9,7 +9,6 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
 from characters import services, thumbnails
@@ -26,6 +25,7 @@ from characters.serializers import (
 )
 from isengard import files
 from isengard.errors import DomainError
+from isengard.throttles import FairUse
 
 log = logging.getLogger(__name__)
 # Without `v` the same address may mean another photo tomorrow: ask again, cheaply.
@@ -86,7 +86,7 @@ class ImagesView(APIView):
     throttle_scope = "upload"
 
     def get_throttles(self) -> list[Any]:
-        return [ScopedRateThrottle()] if self.request.method == "POST" else []
+        return [FairUse()] if self.request.method == "POST" else []
 
     @extend_schema(operation_id="characters_images_list", responses=ImagesOut, tags=["characters"])
     def get(self, request: Request, character_id: str) -> Response:

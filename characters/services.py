@@ -148,15 +148,6 @@ def delete_images(*, character: Character, image_ids: list[str]) -> int:
     return len(chosen)
 
 
-def caption_image(*, image: ReferenceImage, caption: str) -> ReferenceImage:
-    """What the photo shows, in words; empty lets training write its own. Invalid: over 2000 characters."""
-    if len(caption) > 2000:
-        raise Invalid("bad_caption", f"A caption has at most 2000 characters; this one has {len(caption)}.")
-    image.caption = caption.strip()
-    image.save(update_fields=["caption"])
-    return image
-
-
 def _locked(character: Character) -> Character:
     """The row as it is now, held until the transaction ends; whoever wants to hang something on it waits."""
     found = Character.objects.select_for_update().filter(pk=character.pk).first()

@@ -41,6 +41,7 @@ def make(image: ReferenceImage) -> None:
         with storage.replacing(storage.absolute(key(image, size))) as part:
             small.save(part, "WEBP", quality=QUALITY)
     ReferenceImage.objects.filter(pk=image.pk).update(thumb_ready=True)
+    log.info("thumbnails made", extra={"event": "thumbnail.made", "context": {"image": image.public_id}})
 
 
 def key(image: ReferenceImage, size: int) -> str:

@@ -1,5 +1,6 @@
 """One shape for every error of the JSON API: `{"detail", "code"}`, whoever raised it. Part of the composition root."""
 
+import logging
 import math
 from typing import Any
 
@@ -10,6 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from isengard.errors import DomainError
+from isengard.throttles import FairUse
+
+log = logging.getLogger(__name__)
 
 # DRF's codes in the words that clients of the original know from pydantic; any other code passes through.
 SCHEMA_TYPES = {
@@ -118,6 +122,7 @@ def _throttled(error: exceptions.Throttled, context: dict[str, Any]) -> Response
     seconds = math.ceil(getattr(error, "wait", None) or 1)
     scope = getattr(context.get("view"), "throttle_scope", None)
     detail = {"error": f"Too many requests at once. Try again in {seconds} s.", "retry_after": seconds}
+    log.warning("too many requests", extra={"event": "rate_limit.exceeded", "context": {"scope": scope}})
     response = _answer(detail, "throttled", 429)
     response.headers["Retry-After"] = str(seconds)
     response.headers["X-RateLimit-Limit"] = str(_limit(scope))
@@ -126,8 +131,6 @@ def _throttled(error: exceptions.Throttled, context: dict[str, Any]) -> Response
 
 
 def _limit(scope: str | None) -> int:
-    from rest_framework.throttling import ScopedRateThrottle
-
-    throttle = ScopedRateThrottle()
+    throttle = FairUse()
     rate = throttle.THROTTLE_RATES.get(scope or "")
     return throttle.parse_rate(rate)[0] or 0 if rate else 0

@@ -4,6 +4,7 @@ The studio asks for no login on loopback, so any web site open in the same brows
 cannot forge Origin and Sec-Fetch-Site; programs send neither. Exact origin, port included: cookies do not know ports.
 See also ALLOWED_HOSTS (rebinding) and Django's CSRF middleware (pages)."""
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -16,6 +17,8 @@ from rest_framework.request import Request
 
 from isengard.errors import NotAllowed, NotFound
 from isengard.views import problem
+
+log = logging.getLogger(__name__)
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 # "none": typed into the address bar or started from a bookmark, thus by the user.
@@ -45,6 +48,8 @@ class OriginMiddleware:
             return problem(request, NotFound("not_found", "There is nothing at this address."))
         if request.method in SAFE_METHODS or is_own(request):
             return self.get_response(request)
+        context = {"origin": request.headers.get("Origin"), "path": request.path}
+        log.warning("foreign page refused", extra={"event": "security.cross_origin", "context": context})
         return problem(request, NotAllowed("cross_origin", REFUSAL))
 
 

@@ -6,17 +6,17 @@ from typing import Any
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
 from isengard.logs import correlation
 from isengard.logs.serializers import ClientLogs, Received
+from isengard.throttles import FairUse
 
 log = logging.getLogger("isengard.client")
 
 
 class ClientLogsView(APIView):
-    throttle_classes = [ScopedRateThrottle]
+    throttle_classes = [FairUse]
     throttle_scope = "client_logs"
 
     @extend_schema(request=ClientLogs, responses={201: Received}, tags=["logs"])

@@ -5,9 +5,11 @@ from unittest.mock import patch
 
 import pytest
 from django.test import Client
+from redis.exceptions import ConnectionError
 from rest_framework.test import APIClient
 
 from characters import services
+from isengard.throttles import FairUse
 
 
 def test_an_unknown_address_below_api_answers_json(api: APIClient) -> None:
@@ -106,3 +108,13 @@ def test_a_spoofed_forwarding_header_wins_no_new_allowance(api: APIClient) -> No
         for index in range(61)
     ]
     assert statuses[-1] == 429
+
+
+def test_nobody_is_shut_out_because_the_counts_cannot_be_reached(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise ConnectionError("redis is away")
+
+    monkeypatch.setattr(FairUse, "cache", type("Away", (), {"get": away, "set": away})())
+    assert api.post("/api/client-logs", {"entries": []}).status_code == 201
