@@ -10,7 +10,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle, ScopedRateThrottle
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from characters.models import Character
@@ -23,6 +23,7 @@ from isengard.jobs import services as jobs
 from isengard.jobs import streams
 from isengard.jobs.models import Job
 from isengard.logs import correlation
+from isengard.throttles import FairUse
 from training import progress
 from training.access import get_lora
 from training.api import limit
@@ -43,7 +44,7 @@ FILTERS = [
 
 def rows() -> QuerySet[Generation]:
     related = ("job", "character", "lora")
-    return Generation.objects.select_related(*related).prefetch_related("outputs__generation__job").order_by("-job_id")
+    return Generation.objects.select_related(*related).prefetch_related("outputs").order_by("-job_id")
 
 
 def chosen(lora_id: str | None) -> tuple[Character | None, Lora | None]:
@@ -63,9 +64,14 @@ class GenerationListView(APIView):
     throttle_scope = "generate"
 
     def get_throttles(self) -> list[BaseThrottle]:
-        return [ScopedRateThrottle()] if self.request.method == "POST" else []
+        return [FairUse()] if self.request.method == "POST" else []
 
-    @extend_schema(tags=["generation"], parameters=FILTERS, responses=GenerationJobSerializer(many=True))
+    @extend_schema(
+        operation_id="generation_list",
+        tags=["generation"],
+        parameters=FILTERS,
+        responses=GenerationJobSerializer(many=True),
+    )
     def get(self, request: Request) -> Response:
         """Jobs of pictures, newest first."""
         found, query = rows(), request.query_params
@@ -78,7 +84,10 @@ class GenerationListView(APIView):
         return Response(GenerationJobSerializer(found[: limit(request, USUAL)], many=True).data)
 
     @extend_schema(
-        tags=["generation"], request=GenerationRequestSerializer, responses={201: GenerationJobSerializer, **REFUSED}
+        operation_id="generation_start",
+        tags=["generation"],
+        request=GenerationRequestSerializer,
+        responses={201: GenerationJobSerializer, **REFUSED},
     )
     def post(self, request: Request) -> Response:
         """Asks for pictures: one prompt, `count` seeds that follow one another."""
@@ -101,7 +110,11 @@ class GenerationListView(APIView):
 
 
 class GenerationView(APIView):
-    @extend_schema(tags=["generation"], responses={200: GenerationJobSerializer, 404: ErrorSerializer})
+    @extend_schema(
+        operation_id="generation_get",
+        tags=["generation"],
+        responses={200: GenerationJobSerializer, 404: ErrorSerializer},
+    )
     def get(self, request: Request, job_id: str) -> Response:
         """One job of pictures with its progress and what it has made so far."""
         return Response(GenerationJobSerializer(access.get_generation(job_id)).data)
@@ -109,6 +122,7 @@ class GenerationView(APIView):
 
 class CancelGenerationView(APIView):
     @extend_schema(
+        operation_id="generation_cancel",
         tags=["generation"],
         request=None,
         responses={200: GenerationJobSerializer, 400: ErrorSerializer, 404: ErrorSerializer},
@@ -132,6 +146,7 @@ class GenerationStreamView(APIView):
 
 class OutputView(APIView):
     @extend_schema(
+        operation_id="generation_output",
         tags=["generation"],
         parameters=[OpenApiParameter("download", bool, description="as an attachment")],
         responses=PNG,
@@ -142,7 +157,9 @@ class OutputView(APIView):
         name = f"{job_id}-{index:02d}-seed{output.seed}.png" if "download" in request.query_params else ""
         return files.respond(request._request, output.file, "image/png", download=name)
 
-    @extend_schema(tags=["generation"], responses={204: None, 404: ErrorSerializer})
+    @extend_schema(
+        operation_id="generation_output_delete", tags=["generation"], responses={204: None, 404: ErrorSerializer}
+    )
     def delete(self, request: Request, job_id: str, index: int) -> Response:
         """Deletes one picture with its file."""
         services.delete_output(output=access.get_output(job_id, index))
@@ -151,6 +168,7 @@ class OutputView(APIView):
 
 class OutputThumbnailView(APIView):
     @extend_schema(
+        operation_id="generation_output_thumbnail",
         tags=["generation"],
         responses={(200, "image/webp"): OpenApiResponse(OpenApiTypes.BINARY), 404: ErrorSerializer},
     )

@@ -7,8 +7,8 @@ from typing import Any
 from characters.models import Character, ReferenceImage
 from isengard import storage
 from isengard.engine import rundir
-from training.models import Lora, TrainingRun
 from tests.pictures import encoded, picture
+from training.models import Lora, TrainingRun
 
 
 def make_character(name: str = "Mira", trigger: str = "ohwxmira", photos: int = 3) -> Character:

@@ -9,7 +9,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle, ScopedRateThrottle
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from characters.access import get_character
@@ -18,6 +18,7 @@ from isengard.jobs import services as jobs
 from isengard.jobs import streams
 from isengard.jobs.models import ACTIVE, Job
 from isengard.logs import correlation
+from isengard.throttles import FairUse
 from training import access, progress, services
 from training.models import Lora, TrainingRun
 from training.serializers import (
@@ -68,15 +69,20 @@ class TrainingListView(APIView):
     throttle_scope = "train"
 
     def get_throttles(self) -> list[BaseThrottle]:
-        return [ScopedRateThrottle()] if self.request.method == "POST" else []
+        return [FairUse()] if self.request.method == "POST" else []
 
-    @extend_schema(tags=["training"], parameters=FILTERS, responses=TrainingJobSerializer(many=True))
+    @extend_schema(
+        operation_id="training_list", tags=["training"], parameters=FILTERS, responses=TrainingJobSerializer(many=True)
+    )
     def get(self, request: Request) -> Response:
         """Trainings, newest first."""
         return listed(request, newest(request))
 
     @extend_schema(
-        tags=["training"], request=TrainingRequestSerializer, responses={201: TrainingJobSerializer, **REFUSED}
+        operation_id="training_start",
+        tags=["training"],
+        request=TrainingRequestSerializer,
+        responses={201: TrainingJobSerializer, **REFUSED},
     )
     def post(self, request: Request) -> Response:
         """Starts a training. What `config` leaves out comes from the preset, then from the base model's defaults."""
@@ -94,21 +100,33 @@ class TrainingListView(APIView):
 
 
 class SuccessfulTrainingsView(APIView):
-    @extend_schema(tags=["training"], parameters=FILTERS, responses=TrainingJobSerializer(many=True))
+    @extend_schema(
+        operation_id="training_successful",
+        tags=["training"],
+        parameters=FILTERS,
+        responses=TrainingJobSerializer(many=True),
+    )
     def get(self, request: Request) -> Response:
         """Completed trainings, newest first."""
         return listed(request, newest(request).filter(job__state=Job.State.COMPLETED))
 
 
 class OngoingTrainingsView(APIView):
-    @extend_schema(tags=["training"], parameters=FILTERS, responses=TrainingJobSerializer(many=True))
+    @extend_schema(
+        operation_id="training_ongoing",
+        tags=["training"],
+        parameters=FILTERS,
+        responses=TrainingJobSerializer(many=True),
+    )
     def get(self, request: Request) -> Response:
         """Queued and running trainings, newest first."""
         return listed(request, newest(request).filter(job__state__in=ACTIVE))
 
 
 class TrainingView(APIView):
-    @extend_schema(tags=["training"], responses={200: TrainingJobSerializer, 404: ErrorSerializer})
+    @extend_schema(
+        operation_id="training_get", tags=["training"], responses={200: TrainingJobSerializer, 404: ErrorSerializer}
+    )
     def get(self, request: Request, job_id: str) -> Response:
         """One training with its progress."""
         return Response(TrainingJobSerializer(access.get_run(job_id)).data)
@@ -116,6 +134,7 @@ class TrainingView(APIView):
 
 class CancelTrainingView(APIView):
     @extend_schema(
+        operation_id="training_cancel",
         tags=["training"],
         request=None,
         responses={200: TrainingJobSerializer, 400: ErrorSerializer, 404: ErrorSerializer},
@@ -139,6 +158,7 @@ class TrainingStreamView(APIView):
 
 class LoraListView(APIView):
     @extend_schema(
+        operation_id="loras_list",
         tags=["loras"],
         parameters=[OpenApiParameter("character_id", str, description="only this character's")],
         responses=LoraListSerializer,
@@ -153,12 +173,14 @@ class LoraListView(APIView):
 
 
 class LoraView(APIView):
-    @extend_schema(tags=["loras"], responses={200: LoraInfoSerializer, 404: ErrorSerializer})
+    @extend_schema(operation_id="loras_get", tags=["loras"], responses={200: LoraInfoSerializer, 404: ErrorSerializer})
     def get(self, request: Request, lora_id: str) -> Response:
         """One LoRA."""
         return Response(LoraInfoSerializer(access.get_lora(lora_id)).data)
 
-    @extend_schema(tags=["loras"], responses={200: DeletedSerializer, 404: ErrorSerializer})
+    @extend_schema(
+        operation_id="loras_delete", tags=["loras"], responses={200: DeletedSerializer, 404: ErrorSerializer}
+    )
     def delete(self, request: Request, lora_id: str) -> Response:
         """Deletes a LoRA with its file; pictures made with it stay."""
         services.delete_lora(lora=access.get_lora(lora_id))
@@ -167,6 +189,7 @@ class LoraView(APIView):
 
 class LoraDownloadView(APIView):
     @extend_schema(
+        operation_id="loras_download",
         tags=["loras"],
         responses={
             (200, LORA_TYPE): OpenApiResponse(OpenApiTypes.BINARY, description="the safetensors file"),

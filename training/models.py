@@ -24,6 +24,7 @@ class TrainingRun(models.Model):
     trigger_word = models.CharField(max_length=50, help_text="as it was at submit")
     class_word = models.CharField(max_length=20, default="person", help_text="what the person is one of, e.g. woman")
     photos = models.JSONField(help_text="frozen at submit: list of {id, name, file, sha256, caption}")
+    warnings = models.JSONField(default=list, help_text="sentences: what may spoil the result, as of submit")
     version = models.PositiveIntegerField(null=True, help_text="v1, v2 … given when it completes; never given twice")
     created_at = models.DateTimeField(auto_now_add=True)
 

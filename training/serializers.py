@@ -9,7 +9,7 @@ from rest_framework import serializers
 from isengard.engine import catalog
 from isengard.engine.params import Param
 from isengard.jobs.models import Job
-from training import bases, services
+from training import bases
 from training.models import Lora, TrainingRun
 
 FIELDS: dict[str, type[serializers.Field[Any, Any, Any, Any]]] = {
@@ -121,7 +121,7 @@ class TrainingJobSerializer(ProgressFields):
     eta_seconds = serializers.SerializerMethodField()
     elapsed_seconds = serializers.SerializerMethodField()
     current_loss = serializers.FloatField(source="job.loss", read_only=True, allow_null=True)
-    warnings = serializers.SerializerMethodField()
+    warnings = serializers.ListField(child=serializers.CharField(), read_only=True)
 
     @extend_schema_field(TrainingConfigSerializer)
     def get_config(self, run: TrainingRun) -> dict[str, Any]:
@@ -147,9 +147,6 @@ class TrainingJobSerializer(ProgressFields):
 
     def get_elapsed_seconds(self, run: TrainingRun) -> int | None:
         return round(run.job.elapsed.total_seconds()) if run.job.elapsed else None
-
-    def get_warnings(self, run: TrainingRun) -> list[str]:
-        return services.warnings(run)
 
 
 def lora_of(run: TrainingRun) -> Lora | None:

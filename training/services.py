@@ -76,6 +76,7 @@ def _submit(
             trigger_word=character.trigger_word,
             class_word=prompts.class_word(character.description, *(image.caption for image in images)),
             photos=[_freeze(image, job, character.trigger_word) for image in images],
+            warnings=warnings(character, len(images)),
         )
         undo.pop_all()
     return run
@@ -138,6 +139,7 @@ def again(*, run: TrainingRun) -> TrainingRun:
             trigger_word=run.trigger_word,
             class_word=run.class_word,
             photos=[_relink(photo, old, job) for photo in run.photos],
+            warnings=run.warnings,
         )
         undo.pop_all()
     return copied
@@ -152,14 +154,15 @@ def _relink(photo: dict[str, str], old: Job, new: Job) -> dict[str, str]:
     return {**photo, "file": key}
 
 
-def warnings(run: TrainingRun) -> list[str]:
+def warnings(character: Character, photos: int) -> list[str]:
     """What may spoil the result although the training runs."""
     found = []
-    if len(run.photos) < FEW_PHOTOS:
-        found.append(f"Only {len(run.photos)} photos: the likeness needs at least {FEW_PHOTOS}, better 10 to 20.")
-    twins = Character.objects.filter(trigger_word=run.trigger_word).exclude(pk=run.character_id)
-    if twins.exists():
-        found.append(f"Another character also uses the trigger word {run.trigger_word!r}; their LoRAs cannot be mixed.")
+    if photos < FEW_PHOTOS:
+        found.append(f"Only {photos} photos: the likeness needs at least {FEW_PHOTOS}, better 10 to 20.")
+    if Character.objects.filter(trigger_word=character.trigger_word).exclude(pk=character.pk).exists():
+        found.append(
+            f"Another character also uses the trigger word {character.trigger_word!r}: one may look like the other."
+        )
     return found
 
 

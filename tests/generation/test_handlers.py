@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from characters.models import Character
 from generation import services
 from generation.handlers import GenerationHandler
 from generation.models import Generation
@@ -21,12 +23,12 @@ HANDLER = GenerationHandler()
 
 
 @pytest.fixture
-def asked(mira) -> Generation:
+def asked(mira: Character) -> Generation:
     make_lora(mira)
     return services.start_generation(prompt="smiling", character=mira, count=2, seed=5, strength=0.8)
 
 
-def tell(generation: Generation, index: int, side: int = 64) -> dict | None:
+def tell(generation: Generation, index: int, side: int = 64) -> dict[str, Any] | None:
     path = storage.absolute(storage.output_key(generation.job.public_id)) / f"{index:02d}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encoded(picture(side, side)))
@@ -34,66 +36,66 @@ def tell(generation: Generation, index: int, side: int = 64) -> dict | None:
     return HANDLER.on_event(generation.job, {"type": "output", "path": str(path), "index": index, **facts})
 
 
-def test_the_spec_survives_the_way_to_the_engine(asked):
+def test_the_spec_survives_the_way_to_the_engine(asked: Generation) -> None:
     spec = HANDLER.spec(asked.job)
     assert spec_from_dict(json.loads(json.dumps(spec))).to_dict() == spec
 
 
-def test_the_spec_holds_seeds_lora_and_the_engines_own_parameters(asked):
+def test_the_spec_holds_seeds_lora_and_the_engines_own_parameters(asked: Generation) -> None:
     spec = HANDLER.spec(asked.job)
     assert spec["seeds"] == (5, 6) and spec["prompt"] == "ohwxmira, smiling"
     assert set(spec["params"]) == {"width", "height", "steps", "guidance_scale", "negative_prompt"}
     assert spec["loras"][0]["strength"] == 0.8 and Path(spec["loras"][0]["path"]).is_file()
 
 
-def test_the_recipe_names_origins_and_no_paths(asked, volume):
+def test_the_recipe_names_origins_and_no_paths(asked: Generation, volume: Path) -> None:
     recipe = HANDLER.spec(asked.job)["recipe"]
     assert recipe["lora"]["version"] == 1 and recipe["character"]["name"] == "Mira"
     assert str(volume) not in json.dumps(recipe)
 
 
-def test_queued_pictures_of_a_deleted_lora_fail_with_its_name(asked):
+def test_queued_pictures_of_a_deleted_lora_fail_with_its_name(asked: Generation) -> None:
     delete_lora(lora=asked.lora)
     with pytest.raises(Invalid, match=r"Mira v1 .* was deleted") as caught:
         HANDLER.spec(asked.job)
     assert caught.value.code == "lora_deleted"
 
 
-def test_a_picture_is_one_row_however_often_it_is_told(asked):
+def test_a_picture_is_one_row_however_often_it_is_told(asked: Generation) -> None:
     tell(asked, 0)
     payload = tell(asked, 0)
     assert payload["url"] == f"/api/generation/{asked.job.public_id}/outputs/0"
     assert asked.outputs.count() == 1
 
 
-def test_a_small_picture_is_its_own_thumbnail(asked):
+def test_a_small_picture_is_its_own_thumbnail(asked: Generation) -> None:
     tell(asked, 0)
     output = asked.outputs.get()
     assert output.thumb == output.file
 
 
-def test_a_large_picture_gets_a_small_one_beside_it(asked):
+def test_a_large_picture_gets_a_small_one_beside_it(asked: Generation) -> None:
     tell(asked, 0, side=1024)
     with Image.open(storage.absolute(asked.outputs.get().thumb)) as thumb:
         assert thumb.size == (512, 512) and thumb.format == "WEBP"
 
 
-def test_all_pictures_complete_without_a_note(asked):
+def test_all_pictures_complete_without_a_note(asked: Generation) -> None:
     tell(asked, 0), tell(asked, 1)
     assert HANDLER.finish(asked.job, {"seconds": 1})["message"] == ""
 
 
-def test_fewer_pictures_complete_with_a_note(asked):
+def test_fewer_pictures_complete_with_a_note(asked: Generation) -> None:
     tell(asked, 0)
     assert HANDLER.finish(asked.job, {"seconds": 1})["message"] == "1 of 2 pictures were made."
 
 
-def test_no_picture_is_a_failure(asked):
+def test_no_picture_is_a_failure(asked: Generation) -> None:
     with pytest.raises(EngineError, match="no picture"):
         HANDLER.finish(asked.job, {"seconds": 1})
 
 
-def test_previews_are_shown_and_swept_away_at_the_end(asked):
+def test_previews_are_shown_and_swept_away_at_the_end(asked: Generation) -> None:
     tell(asked, 0)
     folder = storage.absolute(storage.output_key(asked.job.public_id))
     (folder / "preview-00.jpg").write_bytes(b"x")
@@ -103,7 +105,7 @@ def test_previews_are_shown_and_swept_away_at_the_end(asked):
     assert [path.name for path in folder.iterdir()] == ["00.png"]
 
 
-def test_a_deleted_picture_takes_its_files_along(asked, django_capture_on_commit_callbacks):
+def test_a_deleted_picture_takes_its_files_along(asked: Generation, django_capture_on_commit_callbacks: Any) -> None:
     tell(asked, 0, side=1024)
     tell(asked, 1)
     with django_capture_on_commit_callbacks(execute=True):
@@ -112,7 +114,7 @@ def test_a_deleted_picture_takes_its_files_along(asked, django_capture_on_commit
     assert [path.name for path in folder.iterdir()] == ["01.png"]
 
 
-def test_removing_the_job_deletes_its_folder(asked):
+def test_removing_the_job_deletes_its_folder(asked: Generation) -> None:
     tell(asked, 0)
     HANDLER.on_removed(asked.job)
     assert not storage.absolute(storage.output_key(asked.job.public_id)).exists()

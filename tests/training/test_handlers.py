@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from characters.models import Character
 from isengard import storage
 from isengard.engine import rundir
 from isengard.engine.specs import spec_from_dict
@@ -16,12 +18,12 @@ from training.models import Lora, TrainingRun
 
 
 @pytest.fixture
-def run(mira) -> TrainingRun:
+def run(mira: Character) -> TrainingRun:
     return services.start_training(character=mira, preset="quick", base="pocket", values={"sample_count": 2})
 
 
 @pytest.fixture
-def folder(run) -> Path:
+def folder(run: TrainingRun) -> Path:
     return storage.absolute(storage.run_key(run.job.public_id))
 
 
@@ -31,62 +33,64 @@ def put(path: Path) -> Path:
     return path
 
 
-def checkpoint(run, folder, step: int) -> None:
+def checkpoint(run: TrainingRun, folder: Path, step: int) -> None:
     path = put(rundir.checkpoint(folder, step))
     event = {"type": "checkpoint", "path": str(path), "step": step, "size_bytes": 1, "state": ""}
     TrainingHandler().on_event(run.job, event)
 
 
-def sample(run, folder, step: int, index: int = 0, prompt: str = "ohwxmira") -> dict | None:
+def sample(
+    run: TrainingRun, folder: Path, step: int, index: int = 0, prompt: str = "ohwxmira"
+) -> dict[str, Any] | None:
     path = put(rundir.sample(folder, step, index))
     facts = {"prompt": prompt, "seed": 1, "width": 64, "height": 64}
     event = {"type": "sample", "path": str(path), "step": step, "prompt_index": index, **facts}
     return TrainingHandler().on_event(run.job, event)
 
 
-def finish(run, content: bytes = b"lora") -> Lora:
+def finish(run: TrainingRun, content: bytes = b"lora") -> Lora:
     TrainingHandler().finish(run.job, engine_result(run, content))
     return Lora.objects.get(run=run)
 
 
-def test_the_spec_survives_the_way_to_the_engine(run):
+def test_the_spec_survives_the_way_to_the_engine(run: TrainingRun) -> None:
     spec = TrainingHandler().spec(run.job)
     assert spec_from_dict(json.loads(json.dumps(spec))).to_dict() == spec
 
 
-def test_the_spec_names_files_that_exist_and_prompts_with_the_trigger(run):
+def test_the_spec_names_files_that_exist_and_prompts_with_the_trigger(run: TrainingRun) -> None:
     spec = TrainingHandler().spec(run.job)
     assert all(Path(image["path"]).is_file() for image in spec["images"])
     assert spec["prompts"] == ("a photo of ohwxmira", "a photo of a person")
 
 
-def test_a_second_attempt_resumes_from_the_newest_state(run, folder):
+def test_a_second_attempt_resumes_from_the_newest_state(run: TrainingRun, folder: Path) -> None:
     assert TrainingHandler().spec(run.job)["resume_from"] is None
     put(rundir.state(folder, 100))
     newest = put(rundir.state(folder, 200))
     assert TrainingHandler().spec(run.job)["resume_from"] == str(newest)
 
 
-def test_a_sample_is_one_row_however_often_it_is_told(run, folder):
+def test_a_sample_is_one_row_however_often_it_is_told(run: TrainingRun, folder: Path) -> None:
     sample(run, folder, 50)
     assert sample(run, folder, 50)["name"] == "000050-00.png"
     assert run.samples.count() == 1
 
 
-def test_a_sample_without_the_trigger_is_a_leak_check(run, folder):
+def test_a_sample_without_the_trigger_is_a_leak_check(run: TrainingRun, folder: Path) -> None:
     sample(run, folder, 50, 0, "a photo of ohwxmira")
     sample(run, folder, 50, 1, "a photo of a person")
     assert [row.is_leak_check for row in run.samples.all()] == [False, True]
 
 
-def test_checkpoints_that_the_engine_dropped_lose_their_row(run, folder):
+def test_checkpoints_that_the_engine_dropped_lose_their_row(run: TrainingRun, folder: Path) -> None:
     checkpoint(run, folder, 100)
     rundir.checkpoint(folder, 100).unlink()
     checkpoint(run, folder, 200)
     assert [row.step for row in run.checkpoints.all()] == [200]
 
 
-def test_a_finished_training_is_the_next_version_and_active(run, mira):
+def test_a_finished_training_is_the_next_version_and_active(run: TrainingRun, mira: Character) -> None:
     first = finish(run)
     assert (first.version, first.is_active, first.base, first.family) == (1, True, "pocket", "flux1")
     assert storage.absolute(first.file).read_bytes().endswith(b"lora")
@@ -98,7 +102,7 @@ def again(run: TrainingRun) -> TrainingRun:
     return services.start_training(character=run.character, preset="quick", base="pocket", values={})
 
 
-def test_the_second_version_takes_over_and_overwrites_nothing(run):
+def test_the_second_version_takes_over_and_overwrites_nothing(run: TrainingRun) -> None:
     first = finish(run)
     second = finish(again(run), b"other")
     first.refresh_from_db()
@@ -106,7 +110,7 @@ def test_the_second_version_takes_over_and_overwrites_nothing(run):
     assert storage.absolute(first.file).is_file() and first.file != second.file
 
 
-def test_a_version_number_is_never_given_twice(run):
+def test_a_version_number_is_never_given_twice(run: TrainingRun) -> None:
     first = finish(run)
     later = again(run)
     services.delete_lora(lora=first)
@@ -114,7 +118,7 @@ def test_a_version_number_is_never_given_twice(run):
     assert finish(later).version == 2
 
 
-def test_the_training_config_lies_beside_the_lora_without_paths(run, folder):
+def test_the_training_config_lies_beside_the_lora_without_paths(run: TrainingRun, folder: Path) -> None:
     path = storage.absolute(finish(run).file)
     config = json.loads((path.parent / "training_config.json").read_text())
     assert config["job_id"] == run.job.public_id and config["config"]["steps"] == 200
@@ -122,7 +126,7 @@ def test_the_training_config_lies_beside_the_lora_without_paths(run, folder):
     assert json.loads(path.with_suffix(".json").read_text()) == config
 
 
-def test_a_completed_run_keeps_its_samples_and_drops_state_and_photos(run, folder):
+def test_a_completed_run_keeps_its_samples_and_drops_state_and_photos(run: TrainingRun, folder: Path) -> None:
     sample(run, folder, 50)
     put(rundir.state(folder, 50))
     Job.objects.update(state=Job.State.COMPLETED)
@@ -130,19 +134,19 @@ def test_a_completed_run_keeps_its_samples_and_drops_state_and_photos(run, folde
     assert sorted(path.name for path in folder.iterdir()) == ["samples"]
 
 
-def test_a_cancelled_run_keeps_what_a_retry_needs(run, folder):
+def test_a_cancelled_run_keeps_what_a_retry_needs(run: TrainingRun, folder: Path) -> None:
     Job.objects.update(state=Job.State.CANCELLED)
     TrainingHandler().on_ended(Job.objects.get())
     assert len(list((folder / "photos").iterdir())) == 3
 
 
-def test_removing_a_run_deletes_its_folder_but_not_its_lora(run, folder):
+def test_removing_a_run_deletes_its_folder_but_not_its_lora(run: TrainingRun, folder: Path) -> None:
     lora = finish(run)
     TrainingHandler().on_removed(run.job)
     assert not folder.exists() and storage.absolute(lora.file).is_file()
 
 
-def test_artifacts_are_samples_checkpoints_and_the_lora(run, folder):
+def test_artifacts_are_samples_checkpoints_and_the_lora(run: TrainingRun, folder: Path) -> None:
     sample(run, folder, 50)
     checkpoint(run, folder, 100)
     lora = finish(run)

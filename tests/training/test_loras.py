@@ -1,7 +1,10 @@
 """LoRA versions: which is active, what deleting one leaves, which base it fits."""
 
+from typing import Any
+
 import pytest
 
+from characters.models import Character
 from isengard import storage
 from isengard.errors import Invalid
 from tests.people import make_lora
@@ -9,7 +12,7 @@ from training import loras, services
 from training.models import Lora
 
 
-def test_making_an_older_version_active_puts_the_other_down(mira):
+def test_making_an_older_version_active_puts_the_other_down(mira: Character) -> None:
     old = make_lora(mira, 1, active=False)
     new = make_lora(mira, 2)
     services.set_active(lora=old)
@@ -19,8 +22,8 @@ def test_making_an_older_version_active_puts_the_other_down(mira):
 
 
 def test_deleting_the_active_one_deletes_its_files_and_activates_the_newest_left(
-    mira, django_capture_on_commit_callbacks
-):
+    mira: Character, django_capture_on_commit_callbacks: Any
+) -> None:
     for version in (1, 2):
         make_lora(mira, version, active=False)
     gone = make_lora(mira, 3)
@@ -30,23 +33,23 @@ def test_deleting_the_active_one_deletes_its_files_and_activates_the_newest_left
     assert [lora.version for lora in Lora.objects.active()] == [2]
 
 
-def test_deleting_an_inactive_one_changes_nothing_else(mira):
+def test_deleting_an_inactive_one_changes_nothing_else(mira: Character) -> None:
     make_lora(mira, 2)
     services.delete_lora(lora=make_lora(mira, 1, active=False))
     assert [lora.version for lora in Lora.objects.active()] == [2]
 
 
-def test_a_lora_of_another_base_is_refused_naming_both(mira):
+def test_a_lora_of_another_base_is_refused_naming_both(mira: Character) -> None:
     with pytest.raises(Invalid, match=r"Pocket and does not fit FLUX\.1-dev") as caught:
         loras.require_usable(make_lora(mira), "flux-dev")
     assert caught.value.code == "wrong_base"
 
 
-def test_dev_and_schnell_share_their_loras():
+def test_dev_and_schnell_share_their_loras() -> None:
     assert loras.fits("flux-dev", "flux-schnell") and not loras.fits("pocket", "flux-dev")
 
 
-def test_a_lora_without_its_file_is_refused(mira):
+def test_a_lora_without_its_file_is_refused(mira: Character) -> None:
     lora = make_lora(mira)
     storage.remove(lora.file)
     with pytest.raises(Invalid, match="gone"):

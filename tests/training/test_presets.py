@@ -11,27 +11,27 @@ TRAINABLE = [key for key, base in catalog.BASES.items() if base.trainable]
 
 @pytest.mark.parametrize("base", TRAINABLE)
 @pytest.mark.parametrize("photos", [1, 12, 200])
-def test_every_preset_is_accepted_by_its_base(base, photos):
+def test_every_preset_is_accepted_by_its_base(base: str, photos: int) -> None:
     for preset in presets.presets_for(base, photos):
         cleaned = params.clean_all(catalog.training_params(base), preset.values)
         assert presets.label_of(base, preset, cleaned) == preset.key
 
 
 @pytest.mark.parametrize("base", TRAINABLE)
-def test_every_base_offers_the_same_four(base):
+def test_every_base_offers_the_same_four(base: str) -> None:
     assert [preset.key for preset in presets.presets_for(base, 10)] == ["quick", "balanced", "quality", "portrait"]
 
 
 @pytest.mark.parametrize(("photos", "steps"), [(5, 1200), (15, 1500), (60, 3000)])
-def test_a_flux_portrait_takes_a_hundred_steps_a_photo_within_bounds(photos, steps):
+def test_a_flux_portrait_takes_a_hundred_steps_a_photo_within_bounds(photos: int, steps: int) -> None:
     assert presets.named("flux-dev", "portrait", photos).values["steps"] == steps
 
 
-def test_a_changed_value_makes_it_custom():
+def test_a_changed_value_makes_it_custom() -> None:
     quick = presets.named("pocket", "quick", 10)
     assert presets.label_of("pocket", quick, {**quick.values, "steps": 300}) == "custom"
 
 
-def test_an_unknown_preset_is_refused_with_the_known_ones():
+def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
     with pytest.raises(Invalid, match="quick, balanced"):
         presets.named("pocket", "turbo", 10)

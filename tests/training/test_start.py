@@ -1,8 +1,10 @@
 """Starting a training: what is frozen, and every way it is refused."""
 
+from typing import Any
+
 import pytest
 
-from characters.models import ReferenceImage
+from characters.models import Character, ReferenceImage
 from isengard import storage
 from isengard.engine import catalog
 from isengard.errors import Conflict, Invalid, Unavailable
@@ -13,11 +15,11 @@ from training import services
 from training.models import TrainingRun
 
 
-def start(character, base="pocket", preset="quick", **values) -> TrainingRun:
+def start(character: Character, base: str = "pocket", preset: Any = "quick", **values: Any) -> TrainingRun:
     return services.start_training(character=character, preset=preset, base=base, values=values)
 
 
-def refused(character, **asked) -> str:
+def refused(character: Character, **asked: Any) -> str:
     """The code of the refusal, after checking that nothing was left behind."""
     with pytest.raises((Invalid, Unavailable, Conflict)) as caught:
         start(character, **asked)
@@ -25,104 +27,104 @@ def refused(character, **asked) -> str:
     return caught.value.code
 
 
-def test_a_training_is_queued_with_every_parameter_frozen(mira):
+def test_a_training_is_queued_with_every_parameter_frozen(mira: Character) -> None:
     run = start(mira, lora_rank=8)
     assert run.job.state == Job.State.QUEUED
     assert run.params["steps"] == 200 and run.params["lora_rank"] == 8 and run.params["seed"] == 42
 
 
-def test_the_preset_keeps_its_name_until_one_of_its_values_is_changed(mira):
+def test_the_preset_keeps_its_name_until_one_of_its_values_is_changed(mira: Character) -> None:
     assert start(mira, lora_rank=8).preset == "quick"
     jobs.request_cancel(job=TrainingRun.objects.get().job)
     assert start(mira, steps=150).preset == "custom"
 
 
-def test_photos_deleted_later_stay_in_the_run(mira):
+def test_photos_deleted_later_stay_in_the_run(mira: Character) -> None:
     run = start(mira)
     for image in mira.images.all():
         storage.remove(image.file)
     assert all(storage.absolute(photo["file"]).is_file() for photo in run.photos)
 
 
-def test_captions_are_frozen_with_the_trigger_in_the_place_of_the_subject(mira):
+def test_captions_are_frozen_with_the_trigger_in_the_place_of_the_subject(mira: Character) -> None:
     add_photo(mira, 9, caption="a photo of a woman, smiling")
     run = start(mira)
     assert run.photos[0]["caption"] == "a photo of ohwxmira"
     assert run.photos[-1]["caption"] == "a photo of ohwxmira, smiling" and run.class_word == "woman"
 
 
-def test_photos_kept_for_reference_are_not_trained_on(mira):
+def test_photos_kept_for_reference_are_not_trained_on(mira: Character) -> None:
     mira.images.filter(name="photo-0.png").update(split=ReferenceImage.Split.REFERENCE)
     assert len(start(mira).photos) == 2
 
 
-def test_the_digest_is_that_of_the_stored_file(mira):
+def test_the_digest_is_that_of_the_stored_file(mira: Character) -> None:
     photo = start(mira).photos[0]
     assert photo["sha256"] == storage.sha256(storage.absolute(photo["file"]))
 
 
-def test_no_photos_is_refused(mira):
+def test_no_photos_is_refused(mira: Character) -> None:
     mira.images.all().delete()
     assert refused(mira) == "no_images"
 
 
 @pytest.mark.parametrize("values", [{"steps": 99}, {"steps": "many"}, {"lora_rank": 5}, {"learning_rate": 1}, {"x": 1}])
-def test_impossible_values_are_refused(mira, values):
+def test_impossible_values_are_refused(mira: Character, values: dict[str, Any]) -> None:
     assert refused(mira, **values) == "bad_param"
 
 
-def test_a_parameter_of_other_systems_is_refused_with_the_reason(mira):
+def test_a_parameter_of_other_systems_is_refused_with_the_reason(mira: Character) -> None:
     with pytest.raises(Invalid, match="AdamW"):
         start(mira, optimizer="lion")
 
 
-def test_another_method_than_lora_is_refused(mira):
+def test_another_method_than_lora_is_refused(mira: Character) -> None:
     assert refused(mira, method="dora") == "unsupported_method"
 
 
-def test_an_unknown_base_is_refused(mira):
+def test_an_unknown_base_is_refused(mira: Character) -> None:
     assert refused(mira, base="sdxl") == "unknown_base"
 
 
-def test_a_base_that_cannot_be_trained_is_refused(mira):
+def test_a_base_that_cannot_be_trained_is_refused(mira: Character) -> None:
     assert refused(mira, base="flux-schnell") == "not_trainable"
 
 
-def test_a_base_that_is_not_on_disk_is_refused_with_what_to_put_where(mira):
+def test_a_base_that_is_not_on_disk_is_refused_with_what_to_put_where(mira: Character) -> None:
     with pytest.raises(Unavailable, match=r"black-forest-labs/FLUX\.1-dev") as caught:
         start(mira, base="flux-dev")
     assert caught.value.code == "base_missing" and caught.value.status == 503
 
 
-def test_a_full_disk_is_refused(mira, monkeypatch):
+def test_a_full_disk_is_refused(mira: Character, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "free_bytes", lambda: 1000)
     assert refused(mira) == "disk_full"
 
 
-def test_a_photo_without_its_file_is_refused(mira):
+def test_a_photo_without_its_file_is_refused(mira: Character) -> None:
     storage.remove(mira.images.last().file)
     assert refused(mira) == "photo_missing"
 
 
-def test_one_character_trains_once_at_a_time(mira):
+def test_one_character_trains_once_at_a_time(mira: Character) -> None:
     running = start(mira)
     with pytest.raises(Conflict, match=running.job.public_id) as caught:
         start(mira)
     assert caught.value.code == "already_training"
 
 
-def test_two_characters_may_wait_at_once(mira):
+def test_two_characters_may_wait_at_once(mira: Character) -> None:
     start(mira)
     assert start(make_character("Joon", "ohwxjoon")).job.state == Job.State.QUEUED
 
 
-def test_few_photos_and_a_shared_trigger_are_warnings(mira):
+def test_few_photos_and_a_shared_trigger_are_warnings(mira: Character) -> None:
     make_character("Twin", mira.trigger_word, photos=0)
-    few, shared = services.warnings(start(mira))
+    few, shared = start(mira).warnings
     assert "Only 3 photos" in few and "trigger word" in shared
 
 
-def test_a_retry_takes_the_frozen_photos_and_parameters(mira):
+def test_a_retry_takes_the_frozen_photos_and_parameters(mira: Character) -> None:
     first = start(mira, seed=7)
     jobs.request_cancel(job=first.job)
     mira.images.all().delete()
@@ -132,7 +134,7 @@ def test_a_retry_takes_the_frozen_photos_and_parameters(mira):
     assert storage.absolute(second.photos[0]["file"]).is_file()
 
 
-def test_a_retry_waits_its_turn_too(mira):
+def test_a_retry_waits_its_turn_too(mira: Character) -> None:
     first = start(mira)
     jobs.request_cancel(job=first.job)
     start(mira)
@@ -140,5 +142,5 @@ def test_a_retry_waits_its_turn_too(mira):
         jobs.retry(job=Job.objects.get(pk=first.job_id))
 
 
-def test_pocket_is_where_the_repository_puts_it():
+def test_pocket_is_where_the_repository_puts_it() -> None:
     assert (catalog.POCKET / "model_index.json").is_file()
