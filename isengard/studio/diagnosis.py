@@ -78,10 +78,13 @@ def _models() -> Iterator[Finding]:
     needed = "pocket" if settings.ISENGARD_MODE == "fast-test" else "flux-dev"
     for base in catalog.BASES.values():
         try:
-            yield Finding(f"Model {base.key}", str(catalog.locate(base.key, settings.MODELS_DIR)))
+            value, fix = str(catalog.locate(base.key, settings.MODELS_DIR)), ""
         except EngineError as error:
-            wrong = base.key == needed
-            yield Finding(f"Model {base.key}", "not on this disk", wrong, error.message if wrong else "")
+            value, fix = "not on this disk", error.message
+        except OSError as error:
+            value, fix = f"cannot be read: {error.strerror}", f"Make {error.filename} readable for this user."
+        wrong = bool(fix) and base.key == needed
+        yield Finding(f"Model {base.key}", value, wrong, fix if wrong else "")
 
 
 def _settings() -> Iterator[Finding]:

@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,6 @@ from isengard.studio import services
 from isengard.studio.paths import StatePaths
 
 ROOT = Path(__file__).resolve().parents[2]
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -23,8 +23,8 @@ def clean_environment(**more: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")} | more
 
 
-@pytest.fixture
-def state() -> Iterator[StatePaths]:
+@contextmanager
+def state_directory() -> Iterator[StatePaths]:
     """An empty state directory that the database's account can reach; whatever still runs there is stopped."""
     folder = Path(tempfile.mkdtemp(prefix="isengard-studio-"))
     folder.chmod(0o755)
@@ -32,6 +32,12 @@ def state() -> Iterator[StatePaths]:
     yield paths
     services.unpin(paths)
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def state() -> Iterator[StatePaths]:
+    with state_directory() as paths:
+        yield paths
 
 
 @pytest.fixture

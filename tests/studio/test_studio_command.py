@@ -6,17 +6,17 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from isengard.studio.paths import StatePaths
 from isengard.studio.process import alive, until
-from tests.studio.conftest import ROOT, clean_environment
+from tests.studio.conftest import ROOT, clean_environment, state_directory
 from tests.studio.test_services import nothing_runs, socket_inodes, tcp_listeners
 
 
@@ -34,18 +34,19 @@ class Studio:
         environment = clean_environment(VOLUME_ROOT=volume, STATE_DIR=str(state.state))
         environment.pop("DJANGO_SETTINGS_MODULE", None)
         command = [sys.executable, "manage.py", "studio", "--port", str(port)]
-        self.url, self.lines, self.started = f"http://127.0.0.1:{port}", [""], time.monotonic()
+        self.state = state
+        self.url, self.lines = f"http://127.0.0.1:{port}", [""]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
-    def wait_for(self, text: str) -> float:
-        """Seconds until a line with `text` was printed."""
+    def wait_for(self, text: str) -> None:
+        """Return when a line with `text` was printed."""
         assert self.process.stdout
         for line in self.process.stdout:
             self.lines.append(line)
             if text in line:
-                return time.monotonic() - self.started
+                return
         raise AssertionError("".join(self.lines[-40:]))
 
     def end(self, signum: int = signal.SIGTERM) -> str:
@@ -73,52 +74,74 @@ def studio(state: StatePaths, port: int | None = None) -> Iterator[Studio]:
             running.end()
 
 
-def test_the_page_answers_and_everything_is_gone_after_sigterm(state: StatePaths) -> None:
-    with studio(state) as running:
-        assert running.wait_for("Isengard is ready") < 60
-        with urllib.request.urlopen(running.url) as page:
-            assert page.status == 200
-        family = running.descendants()
-        running.end()
-    assert running.process.returncode == 0
-    assert nothing_runs(state)
-    assert until(lambda: not any(alive(pid) for pid in family), 5)
+@pytest.fixture(scope="module")
+def running() -> Iterator[Studio]:
+    """One studio for the tests that only look at it."""
+    with state_directory() as state, studio(state) as found:
+        found.wait_for("Isengard is ready")
+        yield found
 
 
-def test_only_the_web_port_listens(state: StatePaths) -> None:
-    with studio(state) as running:
-        running.wait_for("Isengard is ready")
-        listening = [socket_inodes(pid) & tcp_listeners() for pid in running.descendants()]
+@dataclass(frozen=True)
+class Stopped:
+    """What a first start and a SIGTERM left."""
+
+    state: StatePaths
+    code: int
+    family: list[int]
+
+
+@pytest.fixture(scope="module")
+def stopped() -> Iterator[Stopped]:
+    with state_directory() as state, studio(state) as found:
+        found.wait_for("Isengard is ready")
+        family = found.descendants()
+        found.end()
+        yield Stopped(state, found.process.returncode, family)
+
+
+def test_the_page_answers(running: Studio) -> None:
+    assert answers(running.url)
+
+
+def test_only_the_web_port_listens(running: Studio) -> None:
+    listening = [socket_inodes(pid) & tcp_listeners() for pid in running.descendants()]
     assert len(set().union(*listening)) == 1
 
 
-def test_the_second_start_is_quicker_and_makes_no_second_sample(state: StatePaths) -> None:
-    with studio(state) as first:
-        slow = first.wait_for("Isengard is ready")
-    with studio(state) as second:
-        quick = second.wait_for("Isengard is ready")
+def test_a_second_studio_on_the_same_data_is_refused(running: Studio) -> None:
+    printed, _ = (second := Studio(running.state, free_port())).process.communicate(timeout=60)
+    assert second.process.returncode != 0
+    assert "already running" in printed
+
+
+def test_a_killed_web_server_comes_back(running: Studio) -> None:
+    web = [pid for pid in running.descendants() if b"daphne" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(web[0], signal.SIGKILL)
+    running.wait_for("web ended by signal SIGKILL; starting it again")
+    assert until(lambda: answers(running.url), 60)
+
+
+def test_everything_is_gone_after_sigterm(stopped: Stopped) -> None:
+    assert stopped.code == 0
+    assert until(lambda: not any(alive(pid) for pid in stopped.family), 5)
+    assert nothing_runs(stopped.state)
+
+
+def test_the_second_start_neither_migrates_nor_makes_a_second_sample(stopped: Stopped) -> None:
+    with studio(stopped.state) as second:
+        second.wait_for("Isengard is ready")
         printed = second.end()
-    assert quick < slow
     assert not re.search("Preparing the database|sample", printed)
 
 
-def test_a_killed_studio_leaves_nothing_behind(state: StatePaths) -> None:
-    with studio(state) as running:
-        running.wait_for("Isengard is ready")
-        family = running.descendants()
-        running.end(signal.SIGKILL)
-    assert until(lambda: nothing_runs(state), 90)
+def test_a_killed_studio_leaves_nothing_behind(stopped: Stopped) -> None:
+    with studio(stopped.state) as killed:
+        killed.wait_for("Isengard is ready")
+        family = killed.descendants()
+        killed.end(signal.SIGKILL)
+    assert until(lambda: nothing_runs(stopped.state), 90)
     assert until(lambda: not any(alive(pid) for pid in family), 90)
-
-
-def test_a_killed_web_server_comes_back(state: StatePaths) -> None:
-    with studio(state) as running:
-        running.wait_for("Isengard is ready")
-        family = running.descendants()
-        web = [pid for pid in family if b"daphne" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-        os.kill(web[0], signal.SIGKILL)
-        running.wait_for("web ended by signal SIGKILL; starting it again")
-        assert until(lambda: answers(running.url), 30)
 
 
 def answers(url: str) -> bool:
@@ -139,14 +162,6 @@ def test_a_taken_port_is_one_sentence(state: StatePaths) -> None:
     assert f"make run PORT={port + 1}" in printed
     assert len(printed.strip().splitlines()) == 1
     assert nothing_runs(state)
-
-
-def test_a_second_studio_on_the_same_data_is_refused(state: StatePaths) -> None:
-    with studio(state) as running:
-        running.wait_for("Isengard is ready")
-        printed, _ = (second := Studio(state, free_port())).process.communicate(timeout=60)
-    assert second.process.returncode != 0
-    assert "already running" in printed
 
 
 @pytest.mark.parametrize(("name", "value"), [("ISENGARD_MODE", "fast"), ("FREE_SPACE_FLOOR_MB", "999999999")])
