@@ -3,7 +3,10 @@
 import io
 from typing import Any
 
+import pillow_heif
 from PIL import Image
+
+pillow_heif.register_heif_opener()
 
 
 def picture(width: int = 96, height: int = 64, color: str = "#b06030", mode: str = "RGB") -> Image.Image:

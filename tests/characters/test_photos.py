@@ -1,7 +1,9 @@
 """What becomes of an uploaded file: a clean picture, or a reason in plain words; never a path, never a loss."""
 
+import contextlib
 import hashlib
 import io
+import random
 import struct
 import zlib
 from pathlib import Path
@@ -12,7 +14,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image, ImageCms
 from rest_framework.test import APIClient
 
-from characters import photos, services
+from characters import decoding, photos, services
 from characters.models import Character
 from isengard import storage
 from isengard.errors import Invalid, NotFound, Unavailable
@@ -42,9 +44,6 @@ def refused(character: Character, content: bytes, name: str = "test.png") -> str
     [("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "jpg"), ("GIF", "png"), ("HEIF", "jpg"), ("AVIF", "jpg")],
 )
 def test_every_promised_format_is_stored_as_jpeg_or_png(character: Character, format: str, extension: str) -> None:
-    import pillow_heif
-
-    pillow_heif.register_heif_opener()
     image = add(character, encoded(format=format), f"photo.{format.lower()}").image
     assert image.file.endswith(extension)
     assert (image.width, image.height) == (96, 64)
@@ -155,17 +154,34 @@ def test_a_hostile_name_becomes_a_harmless_one(character: Character, volume: Pat
         (b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", "not_an_image"),
         (b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(40), "not_an_image"),
         (b"%PDF-1.7\n", "not_an_image"),
+        (b"\0\0\0\x18ftypmp42" + bytes(64), "not_an_image"),
         (encoded(format="BMP"), "not_an_image"),
         (encoded(format="TIFF"), "not_an_image"),
         (encoded()[:-60], "broken_image"),
         (encoded(format="JPEG")[:600], "broken_image"),
         (encoded(format="WEBP")[:60], "broken_image"),
+        (encoded(format="AVIF")[:200], "broken_image"),
         (encoded(Image.new("1", (20_000, 20_000))), "too_many_pixels"),
         (encoded(Image.new("1", (8193, 10))), "image_too_large"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_its_code(character: Character, content: bytes, code: str) -> None:
     assert refused(character, content) == code
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "HEIF", "AVIF"])
+def test_a_mutated_file_is_decoded_or_refused_but_never_breaks_the_decoder(
+    format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    dice, whole = random.Random(1), encoded(picture(40, 30), format)
+    for _ in range(60):
+        odd = bytearray(whole[: dice.randrange(20, len(whole))] if dice.random() < 0.3 else whole)
+        for _ in range(dice.choice([1, 3, 20])):
+            odd[dice.randrange(len(odd))] = dice.randrange(256)
+        (tmp_path / "odd").write_bytes(odd)
+        with contextlib.suppress(decoding.Refused):
+            decoding.decode(tmp_path / "odd", tmp_path / "clean", 1)
 
 
 def test_a_header_that_lies_about_its_size_is_refused(character: Character) -> None:
