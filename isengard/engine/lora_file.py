@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from isengard.engine import catalog
 from isengard.engine.errors import EngineError
 from isengard.engine.specs import BaseModel
 
@@ -110,8 +111,8 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
         raise _bad("it cannot be read") from None
     except (ValueError, RecursionError):
         raise _bad("its header is damaged") from None
-    if not isinstance(header, dict) or len(header) > MOST_TENSORS + 1:
-        raise _bad("its header is not a list of at most 20,000 tensors")
+    if not isinstance(header, dict):
+        raise _bad("its header is damaged")
     return header, 8 + length
 
 
@@ -123,8 +124,8 @@ def _metadata(value: Any) -> dict[str, str]:
 
 def _shapes(header: dict[str, Any], room: int) -> dict[str, tuple[int, ...]]:
     """Tensor name → shape; every tensor lies inside the file, holds what its shape says and overlaps no other."""
-    if not header:
-        raise _bad("it holds no tensors")
+    if not 1 <= len(header) <= MOST_TENSORS:
+        raise _bad(f"it holds {len(header)} tensors, where 1 to {MOST_TENSORS} are possible")
     shapes, spans = {}, []
     for name, entry in header.items():
         shapes[name], span = _tensor(name, entry)
@@ -221,9 +222,14 @@ def require_fit(header: LoraHeader, base: BaseModel) -> None:
     """EngineError lora_other_base: the LoRA was trained on a model of another size than this base."""
     width = base_width(base)
     if header.family != base.family or (header.width and header.width != width):
-        made_for = header.base_key or f"a FLUX.1 model {header.width} wide"
-        text = f"This LoRA was trained for {made_for}, but the base model is {base.key} ({width} wide). "
+        made_for = _label(header.base_key) if header.base_key else "another FLUX.1 model"
+        text = f"This LoRA was trained for {made_for} ({header.width} wide), "
+        text += f"but the base model is {_label(base.key)} ({width} wide). "
         raise EngineError("lora_other_base", text + "Choose the base it was trained on, or train it on this one.")
+
+
+def _label(key: str) -> str:
+    return catalog.BASES[key].label if key in catalog.BASES else key[:40]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ def pick_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _is_small(folder: Path) -> bool:
+def is_small(folder: Path) -> bool:
+    """Whether a base (its diffusers folder) is a toy for which no memory needs saving."""
     return sum(path.stat().st_size for path in (folder / "transformer").glob("*.safetensors")) < SMALL_WEIGHTS
 
 
@@ -32,7 +33,7 @@ def pick_dtype(folder: Path, precision: str | None = None) -> torch.dtype:
     """`precision` (bf16, fp32) where the request names one; else fp32 for small weights and bf16 for large ones."""
     if precision in PRECISIONS:
         return PRECISIONS[precision]
-    return torch.float32 if _is_small(folder) else torch.bfloat16
+    return torch.float32 if is_small(folder) else torch.bfloat16
 
 
 def _total(device: torch.device) -> int:
@@ -41,24 +42,24 @@ def _total(device: torch.device) -> int:
 
 def may_keep_encoders(folder: Path, device: torch.device) -> bool:
     """Whether text encoders may stay beside the denoiser between pictures."""
-    return _is_small(folder) or (device.type == "cuda" and _total(device) >= ROOM_FOR_ENCODERS)
+    return is_small(folder) or (device.type == "cuda" and _total(device) >= ROOM_FOR_ENCODERS)
 
 
 def must_recompute_activations(folder: Path, device: torch.device) -> bool:
     """Whether training has to recompute activations in the backward pass (a third slower, far less memory)."""
-    return not _is_small(folder) and (device.type != "cuda" or _total(device) < ROOM_FOR_ACTIVATIONS)
+    return not is_small(folder) and (device.type != "cuda" or _total(device) < ROOM_FOR_ACTIVATIONS)
 
 
 def settle_threads(folder: Path, device: torch.device) -> None:
     """One thread for a toy on the CPU: its layers are too small to share, and on a busy machine two threads wait for
     each other (measured: hundreds of times slower at a load of 10). Also keeps every number the same everywhere."""
-    if device.type == "cpu" and _is_small(folder):
+    if device.type == "cpu" and is_small(folder):
         torch.set_num_threads(1)
 
 
 def drawing_batch(folder: Path) -> int:
     """How many class pictures are drawn at once."""
-    return 8 if _is_small(folder) else 1
+    return 8 if is_small(folder) else 1
 
 
 def release() -> None:

@@ -19,7 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from isengard.engine.errors import EngineError
 from isengard.engine.families.base import Embeds, Family, Guidance, Part
-from isengard.engine.memory import is_out_of_memory, release
+from isengard.engine.memory import is_out_of_memory, is_small, release
 from isengard.engine.specs import BaseModel
 
 FOLDERS: dict[Part, tuple[str, ...]] = {
@@ -122,7 +122,8 @@ class Flux1:
     def free(self, part: Part) -> None:
         for folder in FOLDERS[part]:
             self._parts.pop(folder, None)
-        release()
+        if not is_small(self.root):
+            release()
 
     # Text
 
