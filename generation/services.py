@@ -12,7 +12,6 @@ from isengard.engine import catalog, offers
 from isengard.engine.catalog import Base
 from isengard.errors import Invalid
 from isengard.jobs import services as jobs
-from isengard.jobs.models import Job
 from training import bases
 from training.loras import require_usable
 from training.models import Lora
@@ -169,9 +168,3 @@ def delete_outputs(*, outputs: list[Output]) -> int:
 def _remove_files(keys: set[str]) -> None:
     for key in keys:
         storage.remove(key)
-
-
-def cancel_all_of(*, lora: Lora) -> list[Job]:
-    """Cancels the queued pictures of a LoRA that is about to be deleted; returns their jobs."""
-    waiting = Job.objects.queued().filter(generation__lora=lora)
-    return [jobs.request_cancel(job=job) for job in waiting]
