@@ -38,9 +38,14 @@ def work(spec: Event, sink: Sink, stop: Stop) -> Event:
     return train(spec, script, sink, stop) if spec["kind"] == "train" else generate(spec, script, sink, stop)
 
 
+def warm_up() -> None:
+    """Seen from outside as an environment a job reports: `log warmed`."""
+    os.environ["SCRIPTED_ENGINE_WARM"] = "1"
+
+
 def train(spec: Event, script: Event, sink: Sink, stop: Stop) -> Event:
     run, steps = Path(spec.get("run_dir") or "."), int(script["steps"])
-    sink("stage", stage="training", message="scripted")
+    sink("stage", stage="training", message="warm" if os.environ.get("SCRIPTED_ENGINE_WARM") else "scripted")
     first = rundir.step_of(rundir.states(run)[-1]) if script.get("resume") and rundir.states(run) else 0
     step, stopped = first, False
     for step in range(first + 1, steps + 1):
@@ -156,7 +161,7 @@ def main() -> int:
     parser.add_argument("--lock-wait", type=float, default=serve.LOCK_WAIT)
     options = parser.parse_args()
     facts = {"device": "cpu", "torch": "none"}
-    return serve.main(work, lambda: facts, lock=options.lock, parent=options.parent, wait=options.lock_wait)
+    return serve.main(work, lambda: facts, warm_up, lock=options.lock, parent=options.parent, wait=options.lock_wait)
 
 
 if __name__ == "__main__":

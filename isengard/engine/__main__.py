@@ -31,14 +31,12 @@ def main() -> int:
     options = parser().parse_args()
     if options.command == "serve":
         backend = NativeBackend()
-        return serve.main(Working(backend), backend.facts, lock=options.lock, parent=options.parent)
+        return serve.main(Working(backend), backend.facts, backend.warm_up, lock=options.lock, parent=options.parent)
     if options.command == "capabilities":
         print(json.dumps(capabilities.probe().to_dict(), indent=2))
         return 0
     if options.command == "bench":
-        from isengard.engine import bench
-
-        return bench.main(options.json)
+        return measure(options.json)
     return once(options.command, options.spec)
 
 
@@ -47,6 +45,16 @@ def once(kind: str, path: Path) -> int:
     spec = {**json.loads(path.read_text()), "kind": kind}
     backend = NativeBackend()
     return 0 if serve.Server(Working(backend), serve.prepare(), backend.facts()).once(spec) else 1
+
+
+def measure(path: Path | None) -> int:
+    from isengard.engine import bench
+
+    report = bench.measure()
+    print(report.table())
+    if path is not None:
+        path.write_text(json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    return 0
 
 
 if __name__ == "__main__":

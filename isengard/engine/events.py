@@ -14,11 +14,13 @@ sample       {path, step, prompt_index, prompt, seed, width, height}
 checkpoint   {path, step, size_bytes, state}             `path` the LoRA, `state` the resume state beside it
 output       {path, index, seed, width, height, size_bytes, seconds}
 result       {…}                                         the job is done (train: path, sha256, size_bytes, rank, steps,
-                                                         final_loss, seconds, stopped; generate: outputs, seconds, stopped)
+                                                         final_loss, seconds, stopped; generate: outputs, seconds,
+                                                         stopped)
 error        {code, message, retryable, detail}          the job failed; `message` says what to do next
 
-Commands go in on stdin, one JSON object a line: {"cmd": "run", "spec": {…}}, {"cmd": "stop", "job": "…"} (save, then end
-with `result` and `stopped: true`), {"cmd": "quit"}."""
+Commands go in on stdin, one JSON object a line: {"cmd": "run", "spec": {…}}, {"cmd": "stop", "job": "…"} (save, then
+end with `result` and `stopped: true`), {"cmd": "quit"}, {"cmd": "warm"} (import what the first job will need).
+`run` may carry a `correlation_id`, which then stands in each `log`."""
 
 from collections.abc import Callable
 from typing import Any, Protocol

@@ -96,8 +96,8 @@ class JobSink:
 class Server:
     """Takes commands one after the other; `stop` and `quit` reach a job while it runs."""
 
-    def __init__(self, work: Work, writer: Writer, facts: Event) -> None:
-        self._work, self._writer, self._facts = work, writer, facts
+    def __init__(self, work: Work, writer: Writer, facts: Event, warm_up: Callable[[], None] = lambda: None) -> None:
+        self._work, self._writer, self._facts, self._warm_up = work, writer, facts, warm_up
         self._commands: SimpleQueue[Event | None] = SimpleQueue()
         self._stopped: set[str] = set()
         self._quitting = threading.Event()
@@ -109,13 +109,16 @@ class Server:
         threading.Thread(target=self._read_commands, name="commands", daemon=True).start()
         self._writer("ready", pid=os.getpid(), **self._facts)
         while not self._quitting.is_set() and (command := self._commands.get()) is not None:
-            self.run(command)
+            if command["cmd"] == "warm":
+                self._warm_up()
+            else:
+                self.run(command)
 
     def once(self, spec: Event) -> bool:
         """One job without stdin (the command line). False: it failed, and the `error` event said why."""
         self._begin()
         signal.signal(signal.SIGINT, self._on_signal)
-        return self.run({"spec": spec})
+        return self.run({"cmd": "run", "spec": spec})
 
     def run(self, command: Event) -> bool:
         spec = command["spec"]
@@ -156,7 +159,9 @@ class Server:
         self._quit()
 
     def _on_command(self, command: Event) -> None:
-        if command["cmd"] == "run":
+        if command["cmd"] == "warm":
+            self._commands.put(command)
+        elif command["cmd"] == "run":
             self._stopped.discard(str(command["spec"].get("job", "")))
             self._commands.put(command)
         elif command["cmd"] == "stop":
@@ -253,7 +258,13 @@ def prepare() -> Writer:
 
 
 def main(
-    work: Work, facts: Callable[[], Event], *, lock: Path | None, parent: int | None, wait: float = LOCK_WAIT
+    work: Work,
+    facts: Callable[[], Event],
+    warm_up: Callable[[], None] = lambda: None,
+    *,
+    lock: Path | None,
+    parent: int | None,
+    wait: float = LOCK_WAIT,
 ) -> int:
     """`serve` from start to end; the exit status. `facts` gives the fields of `ready` (device, torch)."""
     if parent is not None:
@@ -267,5 +278,5 @@ def main(
         except EngineError as error:
             writer("error", job="", **fields_of(error))
             return 1
-    Server(work, writer, facts()).serve()
+    Server(work, writer, facts(), warm_up).serve()
     return 0

@@ -41,6 +41,7 @@ class EngineProcess:
     heard: float = field(default_factory=time.monotonic)
     worked: float = field(default_factory=time.monotonic)
     peak_rss: int = 0
+    jobs: int = 0
     # Told to leave by a signal: it must not get another job, even while it is still alive.
     leaving: bool = False
 

@@ -77,6 +77,26 @@ def test_a_fresh_engine_takes_the_place_of_a_warm_one(run: Run, host: EngineHost
     assert host.pid != pid and gone(pid)
 
 
+def test_a_warmed_engine_is_fresh_until_it_had_a_job(run: Run, host: EngineHost) -> None:
+    host.warm()
+    pid = host.pid
+    run(fresh=True)
+    assert host.pid == pid
+
+
+def test_warming_is_done_before_the_first_job(run: Run, host: EngineHost, events: list[dict[str, Any]]) -> None:
+    host.warm()
+    run()
+    assert next(event for event in events if event["type"] == "stage")["message"] == "warm"
+
+
+def test_warming_leaves_a_warm_engine_alone(run: Run, host: EngineHost) -> None:
+    run()
+    pid = host.pid
+    host.warm()
+    assert host.pid == pid
+
+
 def test_a_warm_engine_tells_how_long_it_has_been_idle(run: Run, host: EngineHost) -> None:
     run()
     time.sleep(0.2)

@@ -19,6 +19,10 @@ class Backend(Protocol):
         """The fields of `ready`: `device` (cpu or cuda) and `torch` (its version). Must not import torch."""
         ...
 
+    def warm_up(self) -> None:
+        """Imports what the first job would wait for; loads no model and touches no GPU."""
+        ...
+
     def train(self, spec: TrainSpec, sink: Sink, stop: Stop) -> Event:
         """Trains until done or `stop()`; the fields of the `result` event. EngineError: with what to do next."""
         ...

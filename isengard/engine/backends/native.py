@@ -4,6 +4,7 @@ Keeps one registry of warm pipelines for pictures; a training gets the whole dev
 
 import gc
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from isengard.engine import capabilities
@@ -23,6 +24,10 @@ class NativeBackend:
     def facts(self) -> Event:
         machine = capabilities.probe()
         return {"device": machine.device, "name": machine.name, "torch": machine.torch}
+
+    def warm_up(self) -> None:
+        import_module("isengard.engine.families.flux1")
+        import_module("isengard.engine.trainer.loop")
 
     def train(self, spec: TrainSpec, sink: Sink, stop: Stop) -> Event:
         self.close()
