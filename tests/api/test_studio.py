@@ -6,7 +6,10 @@ import sys
 
 import pytest
 from django.conf import LazySettings
+from django.db import OperationalError
 from rest_framework.test import APIClient
+
+from isengard import health
 
 
 @pytest.mark.parametrize("path", ["/health", "/api/health"])
@@ -133,3 +136,13 @@ def test_docs_load_everything_from_the_studio_itself(api: APIClient) -> None:
 def test_the_web_process_never_imports_torch() -> None:
     code = "import sys, isengard.asgi; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_ready_still_answers_when_the_database_is_away(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise OperationalError("no server")
+
+    monkeypatch.setattr(health, "connection", type("Away", (), {"cursor": staticmethod(away)})())
+    response = api.get("/api/ready")
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+    assert response.json()["dependencies"]["database"]["status"] == "unreachable"
