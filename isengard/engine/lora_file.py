@@ -79,7 +79,7 @@ def inspect(path: Path) -> LoraHeader:
     ours = _own(metadata)
     width = _width(shapes)
     return LoraHeader(
-        name=metadata.get("ss_output_name") or metadata.get("modelspec.title") or path.stem,
+        name=(metadata.get("ss_output_name") or metadata.get("modelspec.title") or path.stem)[:200],
         family="flux1",
         style=style,
         base_key=str(ours.get("base_key", "")) or ("flux-dev" if width == FLUX_WIDTH else ""),

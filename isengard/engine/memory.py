@@ -1,11 +1,13 @@
-"""What fits where: device, number format, what may stay loaded, and a sentence when memory runs out. No Django."""
+"""What fits where: device, number format, what may stay loaded, a sentence when memory or disk runs out. No Django."""
 
+import errno
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 
 from isengard.engine.errors import EngineError
 
@@ -52,7 +54,7 @@ def must_recompute_activations(folder: Path, device: torch.device) -> bool:
 
 def settle_threads(folder: Path, device: torch.device) -> None:
     """One thread for a toy on the CPU: its layers are too small to share, and on a busy machine two threads wait for
-    each other (measured: hundreds of times slower at a load of 10). Also keeps every number the same everywhere."""
+    each other (measured: over ten times slower at a load of 10). Also keeps every number the same everywhere."""
     if device.type == "cpu" and is_small(folder):
         torch.set_num_threads(1)
 
@@ -74,12 +76,21 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
+def is_out_of_disk(error: Exception) -> bool:
+    """safetensors reports the system's error as text of its own exception."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or "No space left on device" in str(error)
+
+
 @contextmanager
 def explained(lower: str) -> Iterator[None]:
-    """Out of memory becomes EngineError out_of_memory naming the settings to `lower`."""
+    """EngineError out_of_memory, naming the settings to `lower`, or disk_full instead of the libraries' own errors."""
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, OSError, SafetensorError) as error:
+        if is_out_of_disk(error):
+            text = "The disk is full. Delete pictures or old trainings, or make room, and try again."
+            raise EngineError("disk_full", text, retryable=True) from error
         if not is_out_of_memory(error):
             raise
         release()

@@ -1,6 +1,7 @@
 """What stays warm between pictures: one base model, a few LoRAs on it, prompt embeddings. Knows no job, no Django."""
 
 import hashlib
+import os
 import secrets
 from collections import OrderedDict
 from pathlib import Path
@@ -17,6 +18,8 @@ from isengard.engine.specs import BaseModel, LoraRef
 
 WARM_LORAS = 4
 WARM_PROMPTS = 256
+# For each kind of entry. A FLUX prompt takes 4 MB, a picture's latents 1 MB.
+CACHE_BYTES = 2 << 30
 
 
 class PromptCache:
@@ -51,14 +54,26 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor] | None:
     """A cache entry, or None when it is absent or damaged (it is then made again)."""
     try:
         tensors: dict[str, torch.Tensor] = load_file(path)
+        os.utime(path)  # used just now: the last to be thrown out
     except (OSError, SafetensorError):
         return None
     return tensors
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """A cache entry, whole or not at all; the folder's longest unused entries make room."""
     with replacing(path) as part:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
+    _bound(path.parent)
+
+
+def _bound(folder: Path) -> None:
+    facts = [(path.stat(), path) for path in folder.glob("*.safetensors")]
+    room = CACHE_BYTES
+    for stat, path in sorted(facts, key=lambda fact: fact[0].st_mtime, reverse=True):
+        room -= stat.st_size
+        if room < 0:
+            path.unlink(missing_ok=True)
 
 
 class Registry:

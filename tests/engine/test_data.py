@@ -1,6 +1,7 @@
 """Pictures and captions as tensors: buckets, crops, the cache."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ pytest.importorskip("torch")
 import torch
 from PIL import Image
 
-from isengard.engine import families, sampling
+from isengard.engine import families, pipelines, sampling
 from isengard.engine.families.flux1 import Flux1
 from isengard.engine.pipelines import PromptCache
 from isengard.engine.specs import BaseModel, TrainImage, TrainSpec
@@ -77,6 +78,17 @@ def test_a_damaged_cache_entry_is_made_again(family: Flux1, tmp_path: Path) -> N
     entry.write_bytes(b"broken")
     again = PromptCache(family, tmp_path).get("hello")
     assert torch.equal(first["prompt"], again["prompt"])
+
+
+def test_the_cache_throws_out_what_was_unused_longest(
+    family: Flux1, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = tmp_path / "old.safetensors", tmp_path / "new.safetensors"
+    pipelines.write_tensors(old, {"x": torch.zeros(100)})
+    os.utime(old, (1, 1))
+    monkeypatch.setattr(pipelines, "CACHE_BYTES", 700)
+    pipelines.write_tensors(new, {"x": torch.zeros(100)})
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_new_weights_of_the_autoencoder_make_new_cache_entries(family: Flux1, tmp_path: Path, tiny: BaseModel) -> None:

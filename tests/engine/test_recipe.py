@@ -82,20 +82,12 @@ def test_a_lora_name_cannot_break_its_tag() -> None:
     assert "<lora:a_b_:0.8>" in recipe.build_parameters(named)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[]",
-        "null",
-        "{",
-        "[" * 100_000,
-        '{"version": 1}',
-        '{"version": 99, "prompt": "x"}',
-        '{"version": 1, "prompt": 3}',
-    ]
-    + ['{"version": 1, "prompt": "' + "x" * 70_000 + '"}'],
-)
+NO_RECIPE = ("", "[]", "null", "{", "[" * 100_000, "[" * 60_000, '{"version": 1}')
+WRONG_TYPES = ('{"version": 99, "prompt": "x"}', '{"version": 1, "prompt": 3}')
+TOO_LONG = '{"version": 1, "prompt": "' + "x" * 70_000 + '"}'
+
+
+@pytest.mark.parametrize("text", [*NO_RECIPE, *WRONG_TYPES, TOO_LONG])
 def test_json_that_is_not_ours_is_no_recipe(text: str) -> None:
     assert recipe.parse_json(text) is None
 

@@ -1,5 +1,6 @@
 """The one sampling path: equal to diffusers' pipeline, equal in previews and Generate, equal once a LoRA is off."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,17 @@ def test_pictures_are_announced_one_by_one_and_kept_when_a_later_one_fails(
     assert Path(events.of("output")[0]["path"]).is_file()
 
 
+def test_a_full_disk_is_a_sentence(
+    generate_spec: Draw, registry: Registry, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sampling, "save_png", full)
+    with pytest.raises(EngineError, match="disk is full"):
+        generate(generate_spec(), events, go_on, registry)
+
+
 def _failing_at(call: int, real: Callable[..., Any]) -> Callable[..., Any]:
     calls = iter(range(1, 100))
 
@@ -224,6 +236,13 @@ def test_no_path_of_this_machine_is_in_the_picture(generate_spec: Draw, registry
 def test_a_size_between_the_models_cells_is_refused(generate_spec: Draw, registry: Registry) -> None:
     with pytest.raises(EngineError, match="multiples of 8"):
         pixels(generate_spec(width=33), registry)
+
+
+def test_a_bf16_base_draws_with_a_bf16_lora(train_spec: Train, generate_spec: Draw) -> None:
+    result = loop.train(train_spec("half", precision="bf16"), Events(), go_on)
+    registry, lora = Registry("cpu"), LoraRef(result["path"], result["sha256"], 1.0)
+    plain = pixels(generate_spec("plain", precision="bf16"), registry)
+    assert pixels(generate_spec("worn", precision="bf16", loras=(lora,)), registry) != plain
 
 
 def test_pocket_draws_a_picture(generate_spec: Draw) -> None:

@@ -187,6 +187,12 @@ def test_pocket_trains_and_its_lora_changes_its_pictures(train_spec: Make, event
     assert loop.train(spec, events, go_on)["effect"] > 0
 
 
+def test_a_bf16_base_gets_a_bf16_file_learnt_in_fp32(train_spec: Make, events: Events) -> None:
+    result = loop.train(train_spec(precision="bf16"), events, go_on)
+    assert {tensor.dtype for tensor in load_file(result["path"]).values()} == {torch.bfloat16}
+    assert result["effect"] > 0
+
+
 def test_the_rate_rises_during_warm_up_and_then_stays() -> None:
     assert [schedule.learning_rate(step, 1.0, 4) for step in (1, 2, 4, 9)] == [0.25, 0.5, 1.0, 1.0]
 

@@ -66,7 +66,7 @@ class Family(Protocol):
         """Adds the file as adapter `name`, in the model's dtype. EngineError lora_unreadable."""
 
     def make_pipeline(self) -> Any:
-        """diffusers' own pipeline around the loaded denoiser and autoencoder, for its loader (text encoders left out)."""
+        """diffusers' own pipeline around the denoiser and the autoencoder, for its LoRA loader (no text encoders)."""
 
     def free(self, part: Part) -> None:
         """Forgets a part; it loads again when needed."""

@@ -5,6 +5,7 @@ one difference is that latents stay float32 between steps. Knows nothing of jobs
 
 import hashlib
 import json
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -224,7 +225,9 @@ class Flux1:
             )
             weights = {key: value.to(self.device, self.dtype) for key, value in weights.items()}
             options = {"network_alphas": alphas, "metadata": header, "adapter_name": name}
-            FluxPipeline.load_lora_into_transformer(weights, transformer=self.transformer, **options)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Already found a `peft_config`")  # several adapters are meant
+                FluxPipeline.load_lora_into_transformer(weights, transformer=self.transformer, **options)
         except UNREADABLE as error:
             if is_out_of_memory(error):
                 raise
