@@ -1,5 +1,6 @@
 """Reads settings from environment variables and refuses nonsense with a sentence. Knows nothing of Django."""
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -81,11 +82,13 @@ def secret_key(path: Path) -> str:
         if len(given) < 32:
             raise BadSetting("SECRET_KEY", "…", "give at least 32 characters, or leave it unset to have one made")
         return given
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(handle, "w") as file:
-        file.write(key := secrets.token_hex(64))
-    return key
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(64))
+        # Linking fails when another process was first; either way the file is whole when anybody reads it.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text().strip()

@@ -33,7 +33,6 @@ GPU_LANES = [f"gpu{index}" for index in range(env.integer("GPU_COUNT", 1, 1, 16)
 JOB_LEASE_SECONDS, JOB_RENEW_SECONDS, JOB_POLL_SECONDS, JOB_MAX_ATTEMPTS = 30.0, 5.0, 1.0, 3
 
 INSTALLED_APPS = [
-    "daphne",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -41,7 +40,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.postgres",
-    "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "channels",
     "django_htmx",
@@ -130,7 +128,7 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-# Served from the source folders while no `collectstatic` was run; the container collects and hashes at build time.
+# Served from the source folders while no `collectstatic` was run, as the container image does.
 WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()
 WHITENOISE_AUTOREFRESH = DEBUG
 # WhiteNoise warns of the missing folder at every start, although it then serves from the sources.
