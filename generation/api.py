@@ -173,9 +173,11 @@ class OutputThumbnailView(APIView):
         responses={(200, "image/webp"): OpenApiResponse(OpenApiTypes.BINARY), 404: ErrorSerializer},
     )
     def get(self, request: Request, job_id: str, index: int) -> HttpResponseBase:
-        """The picture at most 512 px large; a small picture as it is."""
+        """The picture 512 px large, for tiles; as it is where it has about that size or its thumbnail is lost."""
         output = access.get_output(job_id, index)
-        return files.respond(request._request, output.thumb, "image/webp" if output.has_thumb else "image/png")
+        kept = output.has_thumb and storage.absolute(output.thumb).is_file()
+        key, kind = (output.thumb, "image/webp") if kept else (output.file, "image/png")
+        return files.respond(request._request, key, kind)
 
 
 class PreviewView(APIView):

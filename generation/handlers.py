@@ -130,7 +130,8 @@ def _output(generation: Generation, event: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_thumb(picture: Path, target: Path) -> None:
-    """A WebP of at most 512 px on its longer side."""
+    """A WebP with a longer side of 512 px; a tiny picture is enlarged to it."""
     with Image.open(picture) as image, storage.replacing(target) as part:
-        image.thumbnail((THUMB_SIZE, THUMB_SIZE), Image.Resampling.LANCZOS)
-        image.save(part, "WEBP", quality=82)
+        scale = THUMB_SIZE / max(image.size)
+        size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
+        image.resize(size, Image.Resampling.LANCZOS).save(part, "WEBP", quality=82)

@@ -10,6 +10,8 @@ from isengard.jobs.models import Job
 from training.models import Lora
 
 THUMB_SIZE = 512
+# Browsers enlarge coarsely, so up to this side the shown picture is enlarged smoothly once, beside the true one.
+TINY = 256
 
 
 class Generation(models.Model):
@@ -79,9 +81,10 @@ class Output(models.Model):
 
     @property
     def has_thumb(self) -> bool:
-        return max(self.width, self.height) > THUMB_SIZE
+        side = max(self.width, self.height)
+        return side > THUMB_SIZE or side <= TINY
 
     @property
     def thumb(self) -> str:
-        """The storage key of the small picture; the picture itself where that is small."""
+        """The storage key of what a tile shows; the picture itself where that has about the right size."""
         return str(PurePosixPath(self.file).with_suffix(".thumb.webp")) if self.has_thumb else self.file

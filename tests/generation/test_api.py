@@ -132,7 +132,7 @@ def test_a_download_is_named_by_job_and_seed(api: APIClient, output: Output) -> 
     assert disposition == f'attachment; filename="{output.generation.job.public_id}-00-seed7.png"'
 
 
-def test_the_thumbnail_of_a_small_picture_is_the_picture(api: APIClient, output: Output) -> None:
+def test_a_lost_thumbnail_is_replaced_by_the_picture(api: APIClient, output: Output) -> None:
     assert api.get(output.thumb_url).content == api.get(output.url).content
 
 
@@ -154,3 +154,7 @@ def test_a_partial_result_says_so(api: APIClient, output: Output) -> None:
     Job.objects.update(state="completed", result={"message": "1 of 2 pictures were made."})
     job = api.get(f"/api/generation/{output.generation.job.public_id}").json()
     assert (job["status"], job["progress"], job["message"]) == ("completed", 100, "1 of 2 pictures were made.")
+
+
+def test_the_stream_of_an_unknown_job_is_404(api: APIClient) -> None:
+    assert api.get("/api/generation/gen-000000000000/stream").status_code == 404

@@ -68,14 +68,15 @@ def test_a_picture_is_one_row_however_often_it_is_told(asked: Generation) -> Non
     assert asked.outputs.count() == 1
 
 
-def test_a_small_picture_is_its_own_thumbnail(asked: Generation) -> None:
-    tell(asked, 0)
+def test_a_picture_of_a_tiles_size_is_its_own_thumbnail(asked: Generation) -> None:
+    tell(asked, 0, side=384)
     output = asked.outputs.get()
     assert output.thumb == output.file
 
 
-def test_a_large_picture_gets_a_small_one_beside_it(asked: Generation) -> None:
-    tell(asked, 0, side=1024)
+@pytest.mark.parametrize("side", [64, 1024])
+def test_tiny_and_large_pictures_get_one_of_a_tiles_size(asked: Generation, side: int) -> None:
+    tell(asked, 0, side)
     with Image.open(storage.absolute(asked.outputs.get().thumb)) as thumb:
         assert thumb.size == (512, 512) and thumb.format == "WEBP"
 
@@ -96,7 +97,7 @@ def test_no_picture_is_a_failure(asked: Generation) -> None:
 
 
 def test_previews_are_shown_and_swept_away_at_the_end(asked: Generation) -> None:
-    tell(asked, 0)
+    tell(asked, 0, side=384)
     folder = storage.absolute(storage.output_key(asked.job.public_id))
     (folder / "preview-00.jpg").write_bytes(b"x")
     event = {"type": "preview", "path": str(folder / "preview-00.jpg"), "index": 0, "step": 3, "total": 20}
@@ -107,7 +108,7 @@ def test_previews_are_shown_and_swept_away_at_the_end(asked: Generation) -> None
 
 def test_a_deleted_picture_takes_its_files_along(asked: Generation, django_capture_on_commit_callbacks: Any) -> None:
     tell(asked, 0, side=1024)
-    tell(asked, 1)
+    tell(asked, 1, side=384)
     with django_capture_on_commit_callbacks(execute=True):
         services.delete_output(output=asked.outputs.get(index=0))
     folder = storage.absolute(storage.output_key(asked.job.public_id))

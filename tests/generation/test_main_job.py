@@ -80,6 +80,18 @@ def test_a_failed_engine_is_told_with_its_sentence(api: APIClient, volume: Path,
     assert (job["status"], job["error_message"], job["output_path"]) == ("failed", "Lower the resolution.", None)
 
 
+def test_queued_pictures_of_a_deleted_lora_fail_with_its_name(api: APIClient, volume: Path, work: Any) -> None:
+    character = make_character()
+    lora = trained(api, character, work, **SCRIPT)["lora_id"]
+    asked = {"config": {"prompt": "smiling", "lora_id": lora}}
+    job = api.post("/api/generation", asked).json()["id"]
+    api.delete(f"/api/loras/{lora}")
+    work(**SCRIPT)
+    failed = api.get(f"/api/generation/{job}").json()
+    assert failed["status"] == "failed" and failed["error_code"] == "lora_deleted"
+    assert failed["error_message"].startswith(f"Mira v1 ({lora}) was deleted.")
+
+
 @pytest.mark.pocket
 def test_pocket_learns_and_draws(api: APIClient, volume: Path, work: Any) -> None:
     character = make_character()

@@ -214,3 +214,7 @@ def test_a_lora_is_deleted_once(api: APIClient, character: Character) -> None:
     assert answer.json() == {"status": "deleted", "id": lora.public_id}
     assert not Lora.objects.exists()
     assert api.delete(f"/api/loras/{lora.public_id}").status_code == 404
+
+
+def test_the_stream_of_an_unknown_job_is_404(api: APIClient) -> None:
+    assert api.get("/api/training/train-000000000000/stream").status_code == 404

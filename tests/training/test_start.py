@@ -1,8 +1,11 @@
 """Starting a training: what is frozen, and every way it is refused."""
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from characters.models import Character, ReferenceImage
 from isengard import storage
@@ -144,3 +147,21 @@ def test_a_retry_waits_its_turn_too(mira: Character) -> None:
 
 def test_pocket_is_where_the_repository_puts_it() -> None:
     assert (catalog.POCKET / "model_index.json").is_file()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_clicks_at_once_start_one_training(volume: Path) -> None:
+    character = make_character()
+
+    def click(_: int) -> str:
+        try:
+            return start(character).job.state
+        except Conflict as error:
+            return error.code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = sorted(pool.map(click, range(4)))
+    assert answers == ["already_training"] * 3 + ["queued"]
+    assert Job.objects.count() == 1 and len(list(storage.absolute("runs").iterdir())) == 1
