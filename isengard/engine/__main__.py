@@ -42,7 +42,11 @@ def main() -> int:
 
 def once(kind: str, path: Path) -> int:
     """One job from a spec file; 0 when it went well. Ctrl-C stops it as `stop` would: save, then leave."""
-    spec = {**json.loads(path.read_text()), "kind": kind}
+    try:
+        spec = {**json.loads(path.read_text()), "kind": kind}
+    except (OSError, ValueError, TypeError) as error:
+        print(f"{path} is no spec: {error}", file=sys.stderr)
+        return 2
     backend = NativeBackend()
     return 0 if serve.Server(Working(backend), serve.prepare(), backend.facts()).once(spec) else 1
 

@@ -33,8 +33,8 @@ from isengard.engine.pocket.faces import sample_photos
 from isengard.engine.specs import BaseModel, GenerateSpec, LoraRef, TrainImage, TrainSpec
 from isengard.engine.trainer import loop
 
-ROUNDS = 7
-STEPS_A_ROUND = 8
+ROUNDS = 15
+STEPS_A_ROUND = 4
 PICTURES = 5
 PHOTOS = 8
 EVENTS = 5000
