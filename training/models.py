@@ -37,6 +37,11 @@ class TrainingRun(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("training:detail", args=[self.job.public_id])
 
+    @property
+    def is_preparing(self) -> bool:
+        """Running, but what its job counts (nothing yet, or photos) is not this run's steps."""
+        return bool(self.job.state == Job.State.RUNNING and self.job.total != self.params["steps"])
+
 
 class VersionCounter(models.Model):
     """The last version number a character has given out: its own row, so that deleting v3 never makes another v3."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from isengard.jobs.models import Job
+from isengard.jobs.models import TERMINAL, Job
 
 JOB_TYPES = {"training": "training", "generation": "image_generation"}
 
@@ -16,7 +16,7 @@ def shape(job: Job, message: dict[str, Any] | None) -> dict[str, Any]:
         "job_type": JOB_TYPES.get(job.kind, job.kind),
         "status": job.state,
         "progress": job.percent,
-        "message": _words(job, message),
+        "message": words(job) or ("connected" if message is None else job.state),
         "current_step": job.step,
         "total_steps": job.total,
         "preview_url": ((message or {}).get("payload") or {}).get("url"),
@@ -25,6 +25,9 @@ def shape(job: Job, message: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _words(job: Job, message: dict[str, Any] | None) -> str:
-    known = job.result.get("message") or job.message or job.stage.replace("_", " ")
-    return str(known or ("connected" if message is None else job.state))
+def words(job: Job) -> str:
+    """What is going on, or after the end what there is to say about it; empty when there is nothing."""
+    if job.state in TERMINAL:
+        # The last stage's words would read as if the job still worked.
+        return str(job.result.get("message") or "")
+    return job.message or job.stage.replace("_", " ")

@@ -11,6 +11,7 @@ from isengard.engine.params import Param
 from isengard.jobs.models import Job
 from training import bases
 from training.models import Lora, TrainingRun
+from training.progress import words
 
 FIELDS: dict[str, type[serializers.Field[Any, Any, Any, Any]]] = {
     "int": serializers.IntegerField,
@@ -96,7 +97,7 @@ class ProgressFields(serializers.Serializer[Any]):
     completed_at = serializers.DateTimeField(source="job.finished_at", read_only=True, allow_null=True)
 
     def get_message(self, row: Any) -> str:
-        return str(row.job.result.get("message") or row.job.message)
+        return words(row.job)
 
     def get_error_message(self, row: Any) -> str | None:
         return row.job.error_message or None

@@ -30,3 +30,8 @@ def test_a_preview_gives_its_address_along() -> None:
 
 def test_a_failure_says_why() -> None:
     assert progress.shape(job(error_message="Lower the resolution."), None)["error"] == "Lower the resolution."
+
+
+def test_an_ended_job_no_longer_says_what_it_was_doing() -> None:
+    done = Job(public_id="gen-0", kind="generation", state="completed", message="Drawing")
+    assert (progress.words(done), progress.shape(done, {})["message"]) == ("", "completed")

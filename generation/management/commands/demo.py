@@ -26,7 +26,7 @@ from training import bases
 from training.services import start_training
 
 TRIGGER = "ohwx"
-PROMPT = "a photo of {trigger_word}, smiling"
+PROMPT = "a photo of {trigger_word}"
 PICTURES = 4
 PHOTO_TYPES = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif"}
 POLL = 0.5
