@@ -13,16 +13,14 @@ from django.db.models.functions import Now
 from redis.exceptions import RedisError
 
 from isengard import storage
-from isengard.engine import capabilities, catalog
+from isengard.engine import capabilities, catalog, offers
 from isengard.engine.errors import EngineError
-from isengard.engine.params import Param
 from isengard.jobs.models import Worker
 
 Answer = dict[str, Any]
 # Three missed reports: a worker that only took a long breath is not called lost.
 WORKER_SILENCE = timedelta(seconds=30)
 REDIS_TIMEOUT = 2.0
-TOGGLES = ("use_upscale", "use_facedetailer", "use_ipadapter", "use_controlnet")
 REQUIRED = ("database", "redis", "workers", "storage")
 
 
@@ -98,8 +96,7 @@ def _base(key: str) -> Answer:
     try:
         catalog.locate(key, settings.MODELS_DIR)
     except EngineError as error:
-        # A name instead of the folder itself: where it lies on the server is nobody's business.
-        return {"status": "missing", "reason": error.message.replace(str(settings.MODELS_DIR), "MODELS_DIR")}
+        return _without_paths({"status": "missing", "reason": error.message})
     return {"status": "ok"}
 
 
@@ -127,27 +124,16 @@ def info() -> Answer:
         "name": "Isengard API",
         "version": settings.VERSION,
         "mode": settings.ISENGARD_MODE,
-        "training": {
-            "method": "lora",
-            "backend": "native",
-            "base_models": [key for key, facts in catalog.BASES.items() if facts.trainable],
-            "base_model": base,
-            "parameters": _schemas(catalog.training_params(base)),
-        },
-        "image_generation": {
-            "backend": "native",
-            "model_variants": list(catalog.BASES),
-            "model_variant": base,
-            "toggles": {name: {"supported": False, "reason": _reason(name)} for name in TOGGLES},
-            "parameters": _schemas(catalog.generation_params(base)),
-        },
+        "training": offers.training(base, settings.MODELS_DIR),
+        "image_generation": offers.image(base, settings.MODELS_DIR),
+        "base_models": [_without_paths(offer) for offer in offers.bases(settings.MODELS_DIR)],
+        "features": {name: _without_paths(facts) for name, facts in offers.features(settings.MODELS_DIR).items()},
     }
 
 
-def _schemas(params: tuple[Param, ...]) -> Answer:
-    return {param.name: param.schema() for param in params}
-
-
-def _reason(toggle: str) -> str:
-    thing = {"use_upscale": "Upscaling", "use_facedetailer": "Face detailing", "use_ipadapter": "IP-Adapter"}
-    return f"{thing.get(toggle, 'ControlNet')} is not part of the native engine yet."
+def _without_paths(facts: Answer) -> Answer:
+    """A name instead of the folder itself: where it lies on the server is nobody's business."""
+    folder = str(settings.MODELS_DIR)
+    return {
+        key: value.replace(folder, "MODELS_DIR") if isinstance(value, str) else value for key, value in facts.items()
+    }

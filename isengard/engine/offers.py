@@ -12,8 +12,8 @@ from isengard.engine.params import Param
 BACKEND = "native"
 GIB = 1 << 30
 # FLUX.1 in bf16: 22 GiB for the denoiser, 9 for the text encoders beside it while a prompt is read, and room to work.
-# Training holds the denoiser, the LoRA's optimizer and recomputed activations.
-TRAINING_VRAM = 32 * GIB
+# Training reads the captions first and alone, then holds the denoiser, the LoRA's optimizer and recomputed activations.
+TRAINING_VRAM = 28 * GIB
 DRAWING_VRAM = 34 * GIB
 
 # Asked for by clients of earlier systems; nothing here reads them.
@@ -31,14 +31,20 @@ TOGGLES = {
 }
 
 
-def training(key: str) -> dict[str, Any]:
-    """TrainingCapabilities of a base: method, backend, and every knob with its type, bounds, default and `wired`."""
+def training(key: str, models_dir: Path) -> dict[str, Any]:
+    """TrainingCapabilities of a base: method, backend, bases that can be trained now, every knob with its type,
+    bounds and default, and the knobs that clients of earlier systems look for in vain."""
     unwired = {
         name: {"type": kind, "wired": False, "reason": reason, **({"options": options} if options else {})}
         for name, (kind, options, reason) in UNWIRED_TRAINING.items()
     }
-    return {"method": "lora", "backend": BACKEND, "base_model": key} | {
-        "parameters": {**schemas(catalog.training_params(key)), **unwired}
+    return {
+        "method": "lora",
+        "backend": BACKEND,
+        "base_model": key,
+        "base_models": [base.key for base in catalog.BASES.values() if not why_not_train(base, models_dir, probe())],
+        "parameters": schemas(catalog.training_params(key)),
+        "unavailable_parameters": unwired,
     }
 
 
@@ -51,7 +57,7 @@ def image(key: str, models_dir: Path) -> dict[str, Any]:
     parameters = schemas(catalog.generation_params(key))
     return {
         "backend": BACKEND,
-        "base_model": key,
+        "model_variant": key,
         "model_variants": usable,
         "toggles": toggles,
         "parameters": parameters,

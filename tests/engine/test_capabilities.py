@@ -93,9 +93,10 @@ def test_what_is_not_offered_has_a_reason(tmp_path: Path) -> None:
         assert feature["supported"] or feature["reason"]
 
 
-def test_every_knob_says_whether_it_is_wired_and_why_not(tmp_path: Path) -> None:
-    for schema in offers.training("pocket")["parameters"].values():
-        assert schema["wired"] is True or schema["reason"]
+def test_every_knob_is_wired_or_says_why_not(tmp_path: Path) -> None:
+    offered = offers.training("pocket", tmp_path)
+    assert all(schema["wired"] for schema in offered["parameters"].values())
+    assert all(not schema["wired"] and schema["reason"] for schema in offered["unavailable_parameters"].values())
 
 
 def test_only_bases_that_can_be_used_now_are_variants(tmp_path: Path) -> None:
