@@ -57,10 +57,12 @@ class TrainingHandler:
         }
 
     def on_ended(self, job: Job) -> None:
-        """A finished run needs neither its resume state nor its photos; any other may be asked for again."""
+        """No ended run resumes. A completed one leaves its LoRA to the library, any other its photos to a retry."""
+        folder = storage.run_key(job.public_id)
+        storage.remove(f"{folder}/state")
         if job.state == Job.State.COMPLETED:
-            for folder in ("state", "photos"):
-                storage.remove(f"{storage.run_key(job.public_id)}/{folder}")
+            storage.remove(f"{folder}/photos")
+            rundir.final(storage.absolute(folder)).unlink(missing_ok=True)
 
     def resubmit(self, job: Job) -> Job:
         return services.again(run=run_of(job)).job

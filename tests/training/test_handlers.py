@@ -126,18 +126,22 @@ def test_the_training_config_lies_beside_the_lora_without_paths(run: TrainingRun
     assert json.loads(path.with_suffix(".json").read_text()) == config
 
 
-def test_a_completed_run_keeps_its_samples_and_drops_state_and_photos(run: TrainingRun, folder: Path) -> None:
+def test_a_completed_run_keeps_its_samples_and_drops_state_photos_and_spare_lora(
+    run: TrainingRun, folder: Path
+) -> None:
     sample(run, folder, 50)
     put(rundir.state(folder, 50))
+    put(rundir.final(folder))
     Job.objects.update(state=Job.State.COMPLETED)
     TrainingHandler().on_ended(Job.objects.get())
     assert sorted(path.name for path in folder.iterdir()) == ["samples"]
 
 
 def test_a_cancelled_run_keeps_what_a_retry_needs(run: TrainingRun, folder: Path) -> None:
+    put(rundir.state(folder, 50))
     Job.objects.update(state=Job.State.CANCELLED)
     TrainingHandler().on_ended(Job.objects.get())
-    assert len(list((folder / "photos").iterdir())) == 3
+    assert len(list((folder / "photos").iterdir())) == 3 and not (folder / "state").exists()
 
 
 def test_removing_a_run_deletes_its_folder_but_not_its_lora(run: TrainingRun, folder: Path) -> None:
