@@ -26,8 +26,16 @@ Event = dict[str, Any]
 
 # Longer than an engine may take to start or stay silent (host.Limits): then the worker itself hangs, and lets go.
 SILENCE = 150.0
+# With heartbeats but nothing else for so long, the page says so; the host ends it later (host.Limits.stall).
+STALLED = 600.0
 PREVIEW_INTERVAL = 0.5
 METRIC_FIELDS = ("loss", "learning_rate", "speed", "seconds")
+# What the log says of a new file; the fields beside it hold its name and numbers.
+FILE_WORDS = {
+    "sample": "Drew sample {prompt_index} at step {step}",
+    "checkpoint": "Saved a checkpoint at step {step}",
+    "output": "Drew picture {index} with seed {seed}",
+}
 
 
 class JobContext:
@@ -42,7 +50,7 @@ class JobContext:
         self._fields: dict[str, Any] = {}
         self._metrics: dict[int, JobMetric] = {}
         self._pace = Pace()
-        self._heard = self._renewed = time.monotonic()
+        self._heard = self._worked = self._renewed = time.monotonic()
         self._next_preview = 0.0
         self._ended = threading.Event()
         self._pulse = threading.Thread(target=self._run_pulse, name=f"pulse-{job.public_id}", daemon=True)
@@ -64,6 +72,8 @@ class JobContext:
     def on_event(self, event: Event) -> None:
         """Called by the engine's host for everything but the result."""
         self._heard = time.monotonic()
+        if event["type"] != "heartbeat":
+            self._worked = self._heard
         take = getattr(self, f"_on_{event['type']}", None)
         if take is None or self.stop == "lost":
             return
@@ -108,7 +118,7 @@ class JobContext:
             payload = self._handler.on_event(mine, event)
             if payload is not None:
                 events.append(mine, event["type"], payload)
-        self.log.write("INFO", f"{self.job.kind}.{event['type']}", fields=payload)
+        self.log.write("INFO", f"{self.job.kind}.{event['type']}", _said(event), payload)
 
     _on_sample = _on_checkpoint = _on_output = _on_artifact
 
@@ -141,6 +151,9 @@ class JobContext:
             connection.close()
 
     def _beat(self) -> None:
+        if time.monotonic() - self._worked > STALLED:
+            minutes = (time.monotonic() - self._worked) / 60
+            self._put(message=f"No progress for {minutes:.0f} minutes. It is ended and tried again if that goes on.")
         with self._write_lock:
             with self._buffer_lock:
                 fields, metrics = self._fields, self._metrics
@@ -180,3 +193,12 @@ class JobContext:
             self.stop = "cancel"
         elif self.stop is None and self._draining():
             self.stop = "drain"
+
+
+def _said(event: Event) -> str:
+    """A sentence about an artifact, counted from one; "" when the event does not bear its numbers."""
+    counted = {key: value + 1 if key in {"index", "prompt_index"} else value for key, value in event.items()}
+    try:
+        return FILE_WORDS.get(event["type"], "").format(**counted)
+    except KeyError:
+        return ""

@@ -30,13 +30,16 @@ from django.db.models.functions import Now
 from isengard.engine import capabilities, serve
 from isengard.jobs import doorbell, watchdog
 from isengard.jobs.host import ENGINE_COMMAND, EngineHost
-from isengard.jobs.models import Job, Worker
+from isengard.jobs.models import Job, JobQuerySet, Worker
 
 logger = logging.getLogger(__name__)
 
 # A lane with waiting work that has heard no bell for this long no longer consumes (it happens after a broker reset).
 # It leaves, and whoever started it starts it again.
 DEAF_SECONDS = 90.0
+# Celery's own shutdown can wait for ever on a message that a killed child had taken. A worker that was told to leave
+# and runs nothing leaves by itself after this long.
+LEAVE_SECONDS = 10.0
 # A warm engine nobody used for so long gives its memory back.
 IDLE_ENGINE_SECONDS = 600.0
 
@@ -49,6 +52,7 @@ class Here:
     name: str = field(default_factory=socket.gethostname)
     queue: str = ""
     heard: float = field(default_factory=time.monotonic)
+    told_to_leave: float | None = None
     # One byte shared with the pool children.
     draining: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 1))
 
@@ -129,7 +133,7 @@ def _on_child_end(**_: Any) -> None:
 
 @worker_shutting_down.connect
 def _on_shutting_down(**_: Any) -> None:
-    here.draining[0] = 1
+    here.draining[0], here.told_to_leave = 1, time.monotonic()
 
 
 @task_received.connect
@@ -146,6 +150,9 @@ def _report_for_ever() -> None:
             if _is_deaf():
                 logger.critical("%s no longer hears its bell and leaves to be started again", here.name)
                 os._exit(1)
+            if _is_stuck_leaving():
+                logger.warning("%s was told to leave, runs nothing and leaves", here.name)
+                os._exit(0)
         except DatabaseError as error:
             logger.warning("%s could not report: %s", here.name, error)
             connection.close()
@@ -159,7 +166,7 @@ def _report(device: str) -> None:
         "pid": os.getpid(),
         "device": device,
         "draining": draining(),
-        "job": Job.objects.running().filter(owner__startswith=f"{here.name}/").first(),
+        "job": _my_jobs().first(),
         "heartbeat_at": Now(),
     }
     Worker.objects.update_or_create(name=here.name, defaults=facts)
@@ -171,4 +178,13 @@ def _is_deaf() -> bool:
     waiting = Job.objects.queued().filter(
         lane=doorbell.lane_of(here.queue), created_at__lt=Now() - timedelta(seconds=DEAF_SECONDS)
     )
-    return waiting.exists() and not Job.objects.running().filter(owner__startswith=f"{here.name}/").exists()
+    return waiting.exists() and not _my_jobs().exists()
+
+
+def _is_stuck_leaving() -> bool:
+    told = here.told_to_leave
+    return told is not None and time.monotonic() - told > LEAVE_SECONDS and not _my_jobs().exists()
+
+
+def _my_jobs() -> JobQuerySet:
+    return Job.objects.running().filter(owner__startswith=f"{here.name}/")

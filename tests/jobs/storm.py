@@ -80,6 +80,9 @@ class Lane:
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
+            # Celery writes the stacks of all its threads: the log then says where it hangs.
+            self.process.send_signal(signal.SIGUSR1)
+            time.sleep(1)
             self.process.kill()
             self.process.wait()
 
@@ -127,7 +130,7 @@ class Storm:
                 lane.keep()
             if self._kills and self._kill(self._random.choice(lanes), self._kills[-1]):
                 self.outcome.kills[self._kills.pop()] += 1
-            time.sleep(self._random.uniform(0.1, 0.7))
+            time.sleep(self._random.uniform(0.05, 0.5))
 
     def _kill(self, lane: Lane, victim: str) -> bool:
         process = lane.find(victim)

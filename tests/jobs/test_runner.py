@@ -1,14 +1,21 @@
 """The runner with a real engine process (scripted): every way a job can end."""
 
+import random
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.db import OperationalError, connection
 
-from isengard.jobs import runner, services
+from isengard.errors import Conflict
+from isengard.jobs import context, events, runner, services
 from isengard.jobs.host import EngineHost
 from isengard.jobs.models import Job, JobMetric
+from tests import scripted_engine
 from tests.jobs import scripted
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("artifact_table", "bells")]
@@ -94,6 +101,75 @@ def test_a_job_that_was_taken_over_is_left_alone(host: EngineHost) -> None:
     runner.run_lane("gpu", "test/0", host)
     job.refresh_from_db()
     assert (job.state, job.fence, job.owner) == ("running", 99, "other/0")
+
+
+def test_a_job_without_progress_says_so(host: EngineHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "STALLED", 0.3)
+    job = scripted.submit(steps=2, delay=1.5, metrics=False)
+    runner.run_lane("gpu", "test/0", host)
+    job.refresh_from_db()
+    assert job.message.startswith("No progress")
+
+
+def test_progress_is_written_at_most_once_a_beat(host: EngineHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    monkeypatch.setattr(events, "announce", lambda state, event=None: event or written.append(state["step"]))
+    monkeypatch.setattr(settings, "JOB_POLL_SECONDS", 0.5)
+    drive(host, steps=100, delay=0.02)
+    assert 2 <= len(written) <= 7
+
+
+def test_progress_waits_for_a_database_that_is_away(host: EngineHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, away_until = context.JobContext._write, time.monotonic() + 1.5
+
+    def sometimes(self: context.JobContext, *arguments: Any) -> Job | None:
+        if time.monotonic() < away_until:
+            raise OperationalError("the database is starting up")
+        return write(self, *arguments)
+
+    monkeypatch.setattr(context.JobContext, "_write", sometimes)
+    job = drive(host, steps=40, delay=0.02)
+    assert (job.state, job.metrics.count()) == ("completed", 40)
+
+
+def test_cancels_around_every_edge_end_in_one_state_that_keeps_its_word(host: EngineHost) -> None:
+    jobs = [scripted.submit(steps=3, delay=0.01) for _ in range(60)]
+    promised: set[str] = set()
+
+    def ask() -> None:
+        for job in jobs:
+            with suppress(Conflict):
+                time.sleep(random.uniform(0, 0.12))
+                services.request_cancel(job=job)
+                promised.add(job.public_id)
+        connection.close()
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    runner.run_lane("gpu", "test/0", host)
+    asking.join()
+    states = dict(Job.objects.values_list("public_id", "state"))
+    assert {job for job, state in states.items() if state == "cancelled"} == promised
+    assert sorted(scripted.artifacts()) == sorted(set(states) - promised)
+
+
+def test_bells_rung_three_times_run_every_job_once(tmp_path: Path) -> None:
+    jobs = [scripted.submit(steps=2) for _ in range(30)]
+
+    def lane(number: int) -> None:
+        host = EngineHost(f"gpu{number}", tmp_path / f"{number}.lock", command=scripted_engine.COMMAND)
+        for _ in range(3):
+            runner.run_lane("gpu", f"test/{number}", host)
+        host.close()
+        connection.close()
+
+    lanes = [threading.Thread(target=lane, args=(number,)) for number in range(3)]
+    for thread in lanes:
+        thread.start()
+    for thread in lanes:
+        thread.join()
+    assert sorted(scripted.artifacts()) == sorted(job.public_id for job in jobs)
+    assert set(Job.objects.values_list("state", "attempts")) == {("completed", 1)}
 
 
 def test_the_product_may_tidy_up_after_every_end(host: EngineHost) -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from isengard.jobs import doorbell, workers
+from isengard.jobs import doorbell, transitions, watchdog, workers
 from isengard.jobs.models import Job, Worker
 from tests.jobs import scripted
 from tests.jobs.storm import Lane
@@ -60,6 +60,18 @@ def test_a_lost_child_costs_no_lease(lane: Lane) -> None:
     assert Job.objects.get(pk=job.pk).attempts == 2
 
 
+def test_a_bell_that_was_lost_is_rung_again(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
+    until(lambda: Worker.objects.filter(lane="gpu0").exists())
+    time.sleep(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(doorbell, "ring_queue", lambda queue: None)
+        job = scripted.submit()
+    time.sleep(1)
+    assert Job.objects.get(pk=job.pk).state == "queued"
+    watchdog.tick()
+    until(lambda: Job.objects.get(pk=job.pk).state == "completed")
+
+
 def test_a_worker_that_hears_nothing_while_work_waits_is_deaf(
     bells: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +83,17 @@ def test_a_worker_that_hears_nothing_while_work_waits_is_deaf(
     assert workers._is_deaf()
     workers._on_received()
     assert not workers._is_deaf()
+
+
+def test_a_worker_told_to_leave_waits_for_its_job_only(bells: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    told = workers.Here(name="gpu0@here", queue="gpu0", told_to_leave=time.monotonic() - 11)
+    monkeypatch.setattr(workers, "here", told)
+    scripted.submit()
+    job = transitions.claim("gpu", "gpu0@here/0")
+    assert job is not None
+    assert not workers._is_stuck_leaving()
+    transitions.requeue(job, reason="shutdown", counted=False)
+    assert workers._is_stuck_leaving()
 
 
 @pytest.mark.parametrize(
