@@ -49,7 +49,7 @@ def folder(name: str, default: Path) -> Path:
 
 
 def database(name: str, default: str) -> dict[str, Any]:
-    """`postgresql://user:password@host:port/name?host=/socket/dir` as Django's dictionary; the URL itself is never logged."""
+    """`postgresql://user:password@host:port/name?host=/socket/dir` as Django's dictionary; the URL is never logged."""
     value = os.environ.get(name) or default
     url = urlsplit(value)
     if url.scheme not in {"postgres", "postgresql"} or len(url.path) < 2:

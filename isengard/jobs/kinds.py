@@ -25,7 +25,9 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "training": Kind("Training", "training.handlers.TrainingHandler", "gpu", "train", 5, 60.0, True, "training:detail"),
-    "generation": Kind("Pictures", "generation.handlers.GenerationHandler", "gpu", "gen", 1, 2.0, False, "generation:detail"),
+    "generation": Kind(
+        "Pictures", "generation.handlers.GenerationHandler", "gpu", "gen", 1, 2.0, False, "generation:detail"
+    ),
 }
 
 

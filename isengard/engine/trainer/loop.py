@@ -76,6 +76,8 @@ class Training:
         self.progress = sampling.Throttle(sampling.PROGRESS_SECONDS)
 
     def run(self) -> Event:
+        # Before the baseline is drawn, so that the bar no longer shows how far the photos were prepared.
+        self.sink("progress", step=self.state.step, total=self.last)
         if not self.resumed:
             self.sample()  # the baseline: what the base makes of the same prompts and seeds
         self.sink("stage", stage="training", message=f"Training for {self.last} steps")

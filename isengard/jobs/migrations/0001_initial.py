@@ -5,114 +5,178 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Job',
+            name="Job",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.CharField(editable=False, max_length=20, unique=True)),
-                ('kind', models.CharField(max_length=40)),
-                ('lane', models.CharField(help_text='which workers may claim it: gpu or cpu', max_length=8)),
-                ('state', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('completed', 'Completed'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='queued', editable=False, max_length=10)),
-                ('stage', models.CharField(blank=True, help_text='what a running job is doing; for display only', max_length=24)),
-                ('message', models.CharField(blank=True, max_length=300)),
-                ('priority', models.PositiveSmallIntegerField(default=5, help_text='1 interactive pictures, 5 training, 9 bulk')),
-                ('position', models.FloatField(default=0, help_text='order among equals, changed by dragging')),
-                ('fence', models.PositiveIntegerField(default=0, editable=False, help_text='grows with every claim; every write carries it')),
-                ('attempts', models.PositiveSmallIntegerField(default=0, editable=False)),
-                ('owner', models.CharField(blank=True, editable=False, max_length=100)),
-                ('lease_until', models.DateTimeField(editable=False, null=True)),
-                ('cancel_requested_at', models.DateTimeField(editable=False, null=True)),
-                ('last_seq', models.PositiveIntegerField(default=0, editable=False)),
-                ('correlation_id', models.CharField(blank=True, max_length=64)),
-                ('label', models.CharField(blank=True, help_text="what the queue shows, e.g. 'Training Mira'", max_length=200)),
-                ('step', models.PositiveIntegerField(default=0)),
-                ('total', models.PositiveIntegerField(default=0)),
-                ('loss', models.FloatField(null=True)),
-                ('speed', models.FloatField(help_text='steps per second, smoothed', null=True)),
-                ('eta_seconds', models.FloatField(null=True)),
-                ('error_code', models.CharField(blank=True, max_length=40)),
-                ('error_message', models.TextField(blank=True)),
-                ('error_retryable', models.BooleanField(default=False)),
-                ('error_tail', models.TextField(blank=True, help_text='last lines the engine said')),
-                ('result', models.JSONField(blank=True, default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('retry_of', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='retries', to='jobs.job')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("public_id", models.CharField(editable=False, max_length=20, unique=True)),
+                ("kind", models.CharField(max_length=40)),
+                ("lane", models.CharField(help_text="which workers may claim it: gpu or cpu", max_length=8)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("completed", "Completed"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="queued",
+                        editable=False,
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "stage",
+                    models.CharField(
+                        blank=True, help_text="what a running job is doing; for display only", max_length=24
+                    ),
+                ),
+                ("message", models.CharField(blank=True, max_length=300)),
+                (
+                    "priority",
+                    models.PositiveSmallIntegerField(default=5, help_text="1 interactive pictures, 5 training, 9 bulk"),
+                ),
+                ("position", models.FloatField(default=0, help_text="order among equals, changed by dragging")),
+                (
+                    "fence",
+                    models.PositiveIntegerField(
+                        default=0, editable=False, help_text="grows with every claim; every write carries it"
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0, editable=False)),
+                ("owner", models.CharField(blank=True, editable=False, max_length=100)),
+                ("lease_until", models.DateTimeField(editable=False, null=True)),
+                ("cancel_requested_at", models.DateTimeField(editable=False, null=True)),
+                ("last_seq", models.PositiveIntegerField(default=0, editable=False)),
+                ("correlation_id", models.CharField(blank=True, max_length=64)),
+                (
+                    "label",
+                    models.CharField(
+                        blank=True, help_text="what the queue shows, e.g. 'Training Mira'", max_length=200
+                    ),
+                ),
+                ("step", models.PositiveIntegerField(default=0)),
+                ("total", models.PositiveIntegerField(default=0)),
+                ("loss", models.FloatField(null=True)),
+                ("speed", models.FloatField(help_text="steps per second, smoothed", null=True)),
+                ("eta_seconds", models.FloatField(null=True)),
+                ("error_code", models.CharField(blank=True, max_length=40)),
+                ("error_message", models.TextField(blank=True)),
+                ("error_retryable", models.BooleanField(default=False)),
+                ("error_tail", models.TextField(blank=True, help_text="last lines the engine said")),
+                ("result", models.JSONField(blank=True, default=dict)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "retry_of",
+                    models.ForeignKey(
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="retries",
+                        to="jobs.job",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='JobEvent',
+            name="JobEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('seq', models.PositiveIntegerField()),
-                ('kind', models.CharField(help_text='state, stage, log, sample, checkpoint, preview, output', max_length=24)),
-                ('payload', models.JSONField(default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='jobs.job')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("seq", models.PositiveIntegerField()),
+                (
+                    "kind",
+                    models.CharField(help_text="state, stage, log, sample, checkpoint, preview, output", max_length=24),
+                ),
+                ("payload", models.JSONField(default=dict)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="events", to="jobs.job"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['seq'],
+                "ordering": ["seq"],
             },
         ),
         migrations.CreateModel(
-            name='JobMetric',
+            name="JobMetric",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('step', models.PositiveIntegerField()),
-                ('loss', models.FloatField(null=True)),
-                ('learning_rate', models.FloatField(null=True)),
-                ('speed', models.FloatField(help_text='steps per second', null=True)),
-                ('seconds', models.FloatField(help_text="since the job's start", null=True)),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='metrics', to='jobs.job')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("step", models.PositiveIntegerField()),
+                ("loss", models.FloatField(null=True)),
+                ("learning_rate", models.FloatField(null=True)),
+                ("speed", models.FloatField(help_text="steps per second", null=True)),
+                ("seconds", models.FloatField(help_text="since the job's start", null=True)),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="metrics", to="jobs.job"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['step'],
+                "ordering": ["step"],
             },
         ),
         migrations.CreateModel(
-            name='Worker',
+            name="Worker",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, unique=True)),
-                ('lane', models.CharField(help_text='gpu0, gpu1 … or cpu', max_length=8)),
-                ('host', models.CharField(blank=True, max_length=100)),
-                ('pid', models.PositiveIntegerField(default=0)),
-                ('device', models.CharField(blank=True, help_text='as people name it: CPU, NVIDIA H200 …', max_length=120)),
-                ('draining', models.BooleanField(default=False)),
-                ('started_at', models.DateTimeField(auto_now_add=True)),
-                ('heartbeat_at', models.DateTimeField(null=True)),
-                ('job', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='jobs.job')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=100, unique=True)),
+                ("lane", models.CharField(help_text="gpu0, gpu1 … or cpu", max_length=8)),
+                ("host", models.CharField(blank=True, max_length=100)),
+                ("pid", models.PositiveIntegerField(default=0)),
+                (
+                    "device",
+                    models.CharField(blank=True, help_text="as people name it: CPU, NVIDIA H200 …", max_length=120),
+                ),
+                ("draining", models.BooleanField(default=False)),
+                ("started_at", models.DateTimeField(auto_now_add=True)),
+                ("heartbeat_at", models.DateTimeField(null=True)),
+                (
+                    "job",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="jobs.job"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['lane', 'name'],
+                "ordering": ["lane", "name"],
             },
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('state', 'queued')), fields=['lane', 'priority', 'position', 'id'], name='job_claim_order'),
+            model_name="job",
+            index=models.Index(
+                condition=models.Q(("state", "queued")),
+                fields=["lane", "priority", "position", "id"],
+                name="job_claim_order",
+            ),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('state', 'running')), fields=['lease_until'], name='job_leases'),
+            model_name="job",
+            index=models.Index(condition=models.Q(("state", "running")), fields=["lease_until"], name="job_leases"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(fields=['kind', '-id'], name='job_newest'),
+            model_name="job",
+            index=models.Index(fields=["kind", "-id"], name="job_newest"),
         ),
         migrations.AddConstraint(
-            model_name='jobevent',
-            constraint=models.UniqueConstraint(fields=('job', 'seq'), name='event_seq_once'),
+            model_name="jobevent",
+            constraint=models.UniqueConstraint(fields=("job", "seq"), name="event_seq_once"),
         ),
         migrations.AddConstraint(
-            model_name='jobmetric',
-            constraint=models.UniqueConstraint(fields=('job', 'step'), name='metric_step_once'),
+            model_name="jobmetric",
+            constraint=models.UniqueConstraint(fields=("job", "step"), name="metric_step_once"),
         ),
     ]
