@@ -85,9 +85,9 @@ class JobSink:
         self._writer(type, job=self._job, **fields)
 
     def _too_soon(self, fields: Event) -> bool:
-        """The last step always passes, so that a bar reaches its end."""
+        """The first and the last step always pass, so that a bar starts and ends where it should."""
         now = time.monotonic()
-        if now < self._next_progress and fields.get("step") != fields.get("total"):
+        if now < self._next_progress and fields.get("step") not in {0, fields.get("total")}:
             return True
         self._next_progress = now + PROGRESS_INTERVAL
         return False
@@ -266,7 +266,7 @@ def main(
     parent: int | None,
     wait: float = LOCK_WAIT,
 ) -> int:
-    """`serve` from start to end; the exit status. `facts` gives the fields of `ready` (device, torch)."""
+    """`serve` from start to end; the exit status where it could not begin. `facts` gives the fields of `ready` (device, torch)."""
     if parent is not None:
         die_with(parent)
     if os.getpgrp() != os.getpid():
@@ -279,4 +279,6 @@ def main(
             writer("error", job="", **fields_of(error))
             return 1
     Server(work, writer, facts(), warm_up).serve()
-    return 0
+    # Python would take torch apart module by module (seconds), and the next engine waits for our lock meanwhile.
+    sys.stderr.flush()
+    os._exit(0)
