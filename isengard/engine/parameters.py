@@ -208,7 +208,7 @@ def pocket_training(base: "Base") -> tuple[Param, ...]:
         "batch_size": replace(BATCH_SIZE, default=4, choices=(1, 2, 4, 8)),
         "sample_every_n_steps": replace(SAMPLE_EVERY, min=10),
         "checkpoint_every_n_steps": replace(CHECKPOINT_EVERY, min=50),
-        "warmup_steps": replace(WARMUP_STEPS, default=0),
+        "warmup_steps": replace(WARMUP_STEPS, default=20),
         "caption_dropout": replace(CAPTION_DROPOUT, default=0.0),
         "class_images": replace(CLASS_IMAGES, default=32),
     }

@@ -1,6 +1,8 @@
 """The engine's own command line, and the real engine behind the worker's host: Pocket trains, then draws."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from isengard.engine import catalog
+from isengard.engine import catalog, rundir
 from isengard.engine.specs import BaseModel, GenerateSpec, LoraRef, TrainImage, TrainSpec
 from isengard.jobs.host import EngineFailed, EngineHost
 from tests.engine.conftest import TRAIN_PARAMS
@@ -88,3 +90,21 @@ def test_a_lora_that_is_gone_fails_with_a_sentence(studio: EngineHost, tmp_path:
     with pytest.raises(EngineFailed) as failure:
         studio.run(_json(replace(spec, loras=(lora,))), lambda event: None)
     assert failure.value.code not in {"engine_crashed", "engine_killed"}
+
+
+def test_a_killed_training_goes_on_from_its_last_checkpoint(
+    studio: EngineHost, photos: tuple[TrainImage, ...], tmp_path: Path
+) -> None:
+    params = {**TRAIN_PARAMS, "steps": 300, "resolution": 64, "checkpoint_every_n_steps": 2, "batch_size": 1}
+    spec = TrainSpec("train-k", POCKET, str(tmp_path), str(tmp_path / "c"), photos, "ohwx", "woman", ("ohwx",), params)
+    with pytest.raises(EngineFailed, match="signal 9"):
+        studio.run(_json(spec), lambda event: _kill(studio) if event["type"] == "checkpoint" else None)
+    state, events = rundir.states(tmp_path)[-1], list[dict[str, Any]]()
+    last = {**params, "steps": rundir.step_of(state) + 2}
+    result = studio.run(_json(replace(spec, params=last, resume_from=str(state))), events.append)
+    assert "resumed" in {event.get("event") for event in events} and result["steps"] == last["steps"]
+    assert min(event["step"] for event in events if event["type"] == "metric") == rundir.step_of(state) + 1
+
+
+def _kill(host: EngineHost) -> None:
+    os.kill(host.pid or 0, signal.SIGKILL)
