@@ -266,7 +266,7 @@ def main(
     parent: int | None,
     wait: float = LOCK_WAIT,
 ) -> int:
-    """`serve` from start to end; the exit status where it could not begin. `facts` gives the fields of `ready` (device, torch)."""
+    """`serve` from start to end; returns only when it could not begin. `facts` gives `ready` its device and torch."""
     if parent is not None:
         die_with(parent)
     if os.getpgrp() != os.getpid():
