@@ -1,5 +1,7 @@
 """The form of a character. The rules are the service's; here they only become the browser's own hints."""
 
+from typing import Any
+
 from django import forms
 
 from characters.services import MAX_DESCRIPTION, MAX_NAME
@@ -28,5 +30,5 @@ class CharacterForm(forms.Form):
         widget=forms.Textarea({**CONTROL, "rows": 2}),
     )
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, auto_id="%s", **kwargs)  # type: ignore[arg-type]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"auto_id": "%s", **kwargs})

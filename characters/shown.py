@@ -7,6 +7,7 @@ from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 from django.urls import reverse
 
 from characters.models import Character, ReferenceImage
+from isengard.jobs import services as jobs
 from isengard.jobs.models import Job
 
 TABS = (("photos", "Photos"), ("training", "Training"), ("loras", "LoRAs"), ("pictures", "Pictures"))
@@ -62,8 +63,8 @@ def next_step(character: Character, job: Job | None, photos: int) -> NextStep:
     return NextStep("Add ten to twenty photos first.", "Add photos", "#photos", "image-plus")
 
 
-def hub(character: Character, tab: str) -> dict[str, Any]:
-    """The character's own page: header, counts, and the chosen tab's rows."""
+def hub(character: Character, tab: str, before: str = "") -> dict[str, Any]:
+    """The character's own page: header, counts, and the chosen tab's rows (pictures: those before an id)."""
     tab = tab if tab in dict(TABS) else "photos"
     outputs = _outputs(character)
     counts = {
@@ -72,12 +73,13 @@ def hub(character: Character, tab: str) -> dict[str, Any]:
         "loras": character.loras.count(),
         "pictures": outputs.count(),
     }
-    job = Job.objects.active().filter(training_run__character=character).first()
+    job = Job.objects.active().filter(training_run__character=character).select_related("training_run").first()
     address = character.get_absolute_url()
     return {
         "character": character,
         "cover": character.images.select_related("character").order_by("id").first(),
         "job": job,
+        "reason": jobs.queue_reason(job) if job else "",
         "tab": tab,
         "tabs": [
             {"label": label, "url": f"{address}?tab={key}", "current": key == tab, "count": counts[key]}
@@ -86,23 +88,26 @@ def hub(character: Character, tab: str) -> dict[str, Any]:
         "step": next_step(character, job, counts["photos"]),
         "coach": coach(counts["photos"]),
         "counts": counts,
-        **_rows(character, tab, outputs),
+        **_rows(character, tab, outputs, before),
     }
 
 
 def _outputs(character: Character) -> QuerySet[Any]:
-    model = character.generations.model._meta.get_field("outputs").related_model
-    return model.objects.filter(generation__character=character).select_related("generation__job").order_by("-id")
+    model: Any = character.generations.model._meta.get_field("outputs").related_model
+    found: QuerySet[Any] = model.objects.filter(generation__character=character)
+    return found.select_related("generation__job").order_by("-id")
 
 
-def _rows(character: Character, tab: str, outputs: QuerySet[Any]) -> dict[str, Any]:
+def _rows(character: Character, tab: str, outputs: QuerySet[Any], before: str) -> dict[str, Any]:
     if tab == "photos":
         return {"images": character.images.select_related("character").newest_first()}
     if tab == "training":
         return {"runs": character.training_runs.select_related("job", "character", "lora").order_by("-id")[:SHOWN]}
     if tab == "loras":
         return {"loras": character.loras.select_related("character", "run__job").order_by("-version")}
-    return {"outputs": outputs[:SHOWN]}
+    page = list((outputs.filter(pk__lt=int(before)) if before.isdecimal() else outputs)[: SHOWN + 1])
+    older = f"{character.get_absolute_url()}?tab=pictures&before={page[SHOWN - 1].pk}" if len(page) > SHOWN else ""
+    return {"outputs": page[:SHOWN], "next_url": older}
 
 
 def coach(photos: int) -> str:

@@ -55,9 +55,15 @@ def _place(form: CharacterForm, error: DomainError) -> None:
 @require_GET
 def detail(request: HttpRequest, public_id: str) -> HttpResponse:
     character = access.get_character(public_id)
-    context = shown.hub(character, request.GET.get("tab", "photos"))
-    partial = "photos" if request.GET.get("part") == "photos" else "hub"
-    return render_page(request, "characters/detail.html", partial, context)
+    context = shown.hub(character, request.GET.get("tab", "photos"), request.GET.get("before", ""))
+    return render_page(request, "characters/detail.html", _part(request), context)
+
+
+def _part(request: HttpRequest) -> str:
+    """What htmx wants of the page: its photos, older pictures, or everything that a job may have changed."""
+    if "before" in request.GET:
+        return "pictures"
+    return "photos" if request.GET.get("part") == "photos" else "changed"
 
 
 @require_http_methods(["GET", "POST"])
@@ -113,7 +119,7 @@ def delete_photos(request: HttpRequest, public_id: str) -> HttpResponse:
         messages.success(request, said)
         return redirect_to(request, f"{character.get_absolute_url()}?tab=photos")
     fresh = shown.hub(access.get_character(public_id), "photos")
-    return toast(render(request, "characters/detail.html#photos", fresh), said)
+    return toast(render(request, "characters/detail.html#removed", fresh), said)
 
 
 @require_GET

@@ -33,7 +33,7 @@ class GenerateForm(forms.Form):
     )
 
     def __init__(self, *args: Any, base: str, **kwargs: Any) -> None:
-        super().__init__(*args, auto_id="%s", **kwargs)
+        super().__init__(*args, **{"auto_id": "%s", **kwargs})
         self.base = catalog.get(base)
         self.params = catalog.generation_params(base)
         self.shapes: tuple[Shape, ...] = shapes_for(self.base)
@@ -49,6 +49,10 @@ class GenerateForm(forms.Form):
 
     def more_fields(self) -> list[forms.BoundField]:
         return [self[param.name] for param in self.params if param.name not in OWN]
+
+    def more_wrong(self) -> bool:
+        """A section with an error must not be shut."""
+        return any(field.errors for field in (self["width"], self["height"], *self.more_fields()))
 
     def shape_choices(self) -> list[dict[str, Any]]:
         """The shapes with the one that the form's width and height mean marked."""

@@ -7,6 +7,7 @@ from generation import views
 app_name = "generation"
 urlpatterns = [
     path("generate", views.create, name="create"),
+    path("generate/hint", views.hint, name="hint"),
     path("generate/results", views.results, name="results"),
     path("generate/<id:public_id>", views.detail, name="detail"),
     path("generate/<id:public_id>/cancel", views.cancel, name="cancel"),

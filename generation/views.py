@@ -16,6 +16,7 @@ from isengard.htmx import is_fragment, redirect_to, render_page, toast
 from isengard.jobs import services as jobs
 from isengard.logs import correlation
 from training import bases
+from training import shown as training
 from training.models import Lora
 
 PAGE = 12
@@ -36,7 +37,7 @@ def create(request: HttpRequest) -> HttpResponse:
             form.add_error(None, error.message)
         else:
             return _started(request, generation)
-    template = "generation/create.html#form" if is_fragment(request) else "generation/create.html"
+    template = "generation/form.html" if is_fragment(request) else "generation/create.html"
     return render(request, template, _context(request, form, base), status=422)
 
 
@@ -89,12 +90,12 @@ def _linked_lora(query: QueryDict) -> Lora | None:
 
 
 def _context(request: HttpRequest, form: GenerateForm, base: str) -> dict[str, Any]:
-    chosen = Lora.objects.filter(public_id=str(form["lora"].value() or "")).select_related("character").first()
     return {
         "form": form,
         "base": catalog.get(base),
+        "bases": training.base_choices(base, for_training=False),
         "linked": bool(request.GET),
-        "chosen": chosen,
+        "chosen": _lora(str(form["lora"].value() or "")),
         "has_loras": Lora.objects.exists(),
         **_page_of(request),
     }
@@ -107,6 +108,16 @@ def _page_of(request: HttpRequest) -> dict[str, Any]:
     page = list(found[: PAGE + 1])
     more = f"{reverse('generation:results')}?before={page[PAGE - 1].job_id}" if len(page) > PAGE else ""
     return {"cards": [shown.card(generation) for generation in page[:PAGE]], "next_url": more}
+
+
+@require_GET
+def hint(request: HttpRequest) -> HttpResponse:
+    """What the chosen LoRA's trigger word is, asked again when another one is chosen."""
+    return render(request, "generation/hint.html", {"chosen": _lora(request.GET.get("lora", ""))})
+
+
+def _lora(public_id: str) -> Lora | None:
+    return Lora.objects.filter(public_id=public_id).select_related("character").first()
 
 
 @require_GET

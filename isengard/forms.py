@@ -1,5 +1,6 @@
 """Form fields made from the engine's Params, so that a knob is declared once. Knows no app."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -28,18 +29,18 @@ def field_for(param: Param) -> forms.Field:
 
 
 def _number(param: Param, common: dict[str, Any]) -> forms.Field:
-    kind = forms.IntegerField if param.type == "int" else forms.FloatField
     # `step=any`, because the browser would refuse a finer value than the control's own step, and the engine does not.
     widget = forms.NumberInput({**CONTROL, "step": "any" if param.type == "float" else "1", "inputmode": "decimal"})
-    return kind(min_value=param.min, max_value=param.max, widget=widget, **common)
+    bounds: dict[str, Any] = {"min_value": param.min, "max_value": param.max, "widget": widget}
+    return forms.IntegerField(**bounds, **common) if param.type == "int" else forms.FloatField(**bounds, **common)
 
 
 def initial(param: Param) -> Any:
     return "\n".join(param.default) if param.type == "string_list" else param.default
 
 
-def values(params: tuple[Param, ...], cleaned: dict[str, Any]) -> dict[str, Any]:
+def values(params: tuple[Param, ...], cleaned: Mapping[str, Any]) -> dict[str, Any]:
     """What the form says, in the Params' own types; fields left empty are left out and mean the default."""
     found = {param.name: cleaned.get(param.name) for param in params if cleaned.get(param.name) not in (None, "")}
     lists = {param.name for param in params if param.type == "string_list"}
-    return {name: value.splitlines() if name in lists else value for name, value in found.items()}
+    return {name: str(value).splitlines() if name in lists else value for name, value in found.items()}

@@ -9,13 +9,19 @@ from django.shortcuts import render
 
 from isengard.errors import DomainError
 
+# The status that makes htmx swap the answer in and stop polling.
+STOP_POLLING = 286
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def is_fragment(request: HttpRequest) -> bool:
     """True when htmx asks for a part of the page (and not for a boosted or restored whole one)."""
     headers = request.headers
-    return headers.get("HX-Request") == "true" and "HX-Boosted" not in headers and "HX-History-Restore-Request" not in headers
+    return (
+        headers.get("HX-Request") == "true"
+        and "HX-Boosted" not in headers
+        and "HX-History-Restore-Request" not in headers
+    )
 
 
 def render_page(
@@ -54,5 +60,10 @@ class DomainErrorMiddleware:
         if not isinstance(error, DomainError):
             return None
         if is_fragment(request):
-            return toast(HttpResponse(error.message, status=error.status, content_type="text/plain"), error.message, "error", code=error.code)
+            return toast(
+                HttpResponse(error.message, status=error.status, content_type="text/plain"),
+                error.message,
+                "error",
+                code=error.code,
+            )
         return render(request, "errors/domain.html", {"error": error}, status=error.status)

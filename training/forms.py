@@ -11,7 +11,8 @@ from isengard.forms import field_for, initial, values
 from training import presets
 
 MAIN = ("steps", "resolution")
-SAMPLING = ("sample_every_n_steps", "sample_count", "sample_prompts", "checkpoint_every_n_steps", "max_checkpoints")
+SAMPLING = ("sample_every_n_steps", "sample_count", "checkpoint_every_n_steps", "max_checkpoints")
+OWN = (*MAIN, *SAMPLING, "sample_prompts")
 
 
 class CharacterField(forms.ModelChoiceField):  # type: ignore[type-arg]
@@ -24,7 +25,8 @@ class StartForm(forms.Form):
 
     def __init__(self, *args: Any, base: str, photos: int, **kwargs: Any) -> None:
         # The ids are the names, as the original's pages have them.
-        super().__init__(*args, auto_id="%s", **kwargs)
+        super().__init__(*args, **{"auto_id": "%s", **kwargs})
+        self.base = catalog.get(base)
         self.params = catalog.training_params(base)
         self.presets = presets.presets_for(base, photos)
         self.fields["character"] = CharacterField(
@@ -58,14 +60,18 @@ class StartForm(forms.Form):
             for preset in self.presets
         ]
 
-    def main_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in MAIN]
-
     def sampling_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in SAMPLING]
 
     def expert_fields(self) -> list[forms.BoundField]:
-        return [self[param.name] for param in self.params if param.name not in MAIN + SAMPLING]
+        return [self[param.name] for param in self.params if param.name not in OWN]
+
+    def sampling_wrong(self) -> bool:
+        """A section with an error must not be shut."""
+        return any(self[name].errors for name in (*SAMPLING, "sample_prompts"))
+
+    def expert_wrong(self) -> bool:
+        return any(field.errors for field in self.expert_fields())
 
     def training_values(self) -> dict[str, Any]:
         return values(self.params, self.cleaned_data)

@@ -8,7 +8,8 @@ from typing import Any
 from django.conf import settings
 
 from characters.models import Character
-from isengard.engine import catalog
+from isengard.engine import catalog, offers
+from isengard.engine.capabilities import probe
 from isengard.jobs.models import Job
 from training import services
 from training.models import TrainingRun
@@ -98,14 +99,11 @@ def log_lines(records: Iterable[dict[str, Any]], count: int) -> list[dict[str, A
     return lines[-count:]
 
 
-def base_choices(chosen: str) -> list[dict[str, Any]]:
-    """Every base with the reason why it cannot be trained here, if so."""
+def base_choices(chosen: str, *, for_training: bool) -> list[dict[str, Any]]:
+    """Every base with the reason why it cannot be trained or drawn with here, if so."""
+    why_not, machine = offers.why_not_train if for_training else offers.why_not, probe()
     return [
-        {
-            "base": base,
-            "checked": base.key == chosen,
-            "reason": catalog.why_missing(base.key, settings.MODELS_DIR) if base.trainable else base.note,
-        }
+        {"base": base, "checked": base.key == chosen, "reason": why_not(base, settings.MODELS_DIR, machine)}
         for base in catalog.BASES.values()
     ]
 

@@ -1,7 +1,7 @@
 """The training pages: history, start, ongoing, one run live. Services decide; these show."""
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -13,7 +13,7 @@ from isengard import storage
 from isengard.engine import catalog
 from isengard.errors import DomainError
 from isengard.forms import values
-from isengard.htmx import is_fragment, redirect_to, render_page, toast
+from isengard.htmx import STOP_POLLING, is_fragment, redirect_to, render_page, toast
 from isengard.jobs import joblog
 from isengard.jobs import services as jobs
 from isengard.jobs.models import Job
@@ -25,6 +25,8 @@ from training.models import TrainingRun
 
 PAGE = 24
 LOG_LINES = 300
+# Refusals of the service that are about one field.
+AT_FIELD = {"no_images": "character", "already_training": "character"}
 
 
 @require_GET
@@ -70,15 +72,15 @@ def start(request: HttpRequest) -> HttpResponse:
     base = _chosen_base(request)
     form = _form(request, base)
     if request.method == "GET":
-        return render(request, "training/start.html", _start_context(form, base))
+        return render(request, "training/start.html", _start_context(request, form, base))
     if form.is_valid():
         try:
             run = _start(form, base)
         except DomainError as error:
-            form.add_error(None, error.message)
+            form.add_error(AT_FIELD.get(error.code), error.message)
         else:
             return redirect_to(request, run.get_absolute_url())
-    return render(request, "training/start.html", _start_context(form, base), status=422)
+    return render(request, "training/start.html", _start_context(request, form, base), status=422)
 
 
 def _start(form: StartForm, base: str) -> TrainingRun:
@@ -105,12 +107,14 @@ def _form(request: HttpRequest, base: str) -> StartForm:
     return StartForm(base=base, photos=photos, initial={"character": chosen})
 
 
-def _start_context(form: StartForm, base: str) -> dict[str, Any]:
+def _start_context(request: HttpRequest, form: StartForm, base: str) -> dict[str, Any]:
     chosen = str(form["character"].value() or "")
     return {
         "form": form,
         "base": base,
-        "bases": shown.base_choices(base),
+        "linked": "character" in request.GET,
+        "bases": shown.base_choices(base, for_training=True),
+        "base_query": f"&character={quote(chosen)}" if chosen else "",
         "chosen": shown.chosen_character(chosen),
         "has_characters": form.fields["character"].queryset.exists(),  # type: ignore[attr-defined]
         "plan": _plan(form, base),
@@ -140,15 +144,18 @@ def _plan(form: StartForm, base: str) -> dict[str, Any]:
 def detail(request: HttpRequest, public_id: str) -> HttpResponse:
     """One run: progress, samples, curve, checkpoints, log. The live partial is fetched again on every nudge."""
     run = access.get_run(public_id)
-    return render_page(request, "training/detail.html", "live", _detail_context(run))
+    # 286 tells htmx to stop asking: a run that has ended does not change any more.
+    status = 200 if run.job.is_active or not is_fragment(request) else STOP_POLLING
+    return render_page(request, "training/detail.html", "live", _detail_context(request, run), status=status)
 
 
-def _detail_context(run: TrainingRun) -> dict[str, Any]:
+def _detail_context(request: HttpRequest, run: TrainingRun) -> dict[str, Any]:
     job = run.job
     steps, rows = shown.sample_grid(run)
     return {
         "run": run,
         "job": job,
+        "fragment": is_fragment(request),
         "reason": jobs.queue_reason(job),
         "stages": shown.stages(job),
         "sample_steps": steps,
@@ -157,7 +164,6 @@ def _detail_context(run: TrainingRun) -> dict[str, Any]:
         "lora": getattr(run, "lora", None),
         "base": catalog.get(run.base),
         "params": shown.params(run),
-        "warnings": services.warnings(run.character, len(run.photos)),
         "log": shown.log_lines(joblog.read(storage.job_log(job.public_id)), LOG_LINES),
     }
 
@@ -174,7 +180,7 @@ def cancel(request: HttpRequest, public_id: str) -> HttpResponse:
     jobs.request_cancel(job=run.job)
     if not is_fragment(request):
         return redirect(run.get_absolute_url())
-    fresh = _detail_context(access.get_run(public_id))
+    fresh = _detail_context(request, access.get_run(public_id))
     return toast(render(request, "training/detail.html#live", fresh), "The training is being stopped.", "info")
 
 

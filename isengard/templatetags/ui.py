@@ -4,7 +4,7 @@ Knows no model; of the request only its path. Every tag escapes what it is given
 """
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django import template
 from django.template import Context
@@ -53,8 +53,9 @@ def badge(state: str, word: str = "") -> SafeString:
 
 
 @register.filter
-def duration(seconds: float | None) -> str:
-    """Seconds → "45 s", "6 min", "1 h 20 min", "2 d 3 h"; an unknown or impossible value → "–"."""
+def duration(span: float | timedelta | None) -> str:
+    """Seconds or a timedelta → "45 s", "6 min", "1 h 20 min", "2 d 3 h"; an unknown or impossible value → "–"."""
+    seconds = span.total_seconds() if isinstance(span, timedelta) else span
     if seconds is None or not math.isfinite(seconds) or seconds < 0:
         return "–"
     if seconds < 59.5:

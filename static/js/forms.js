@@ -28,12 +28,9 @@ function syncSlider(field) {
   if (other) other.value = field.value;
   for (const range of [field, other]) if (range?.type === "range") fillTrack(range);
 }
-
 const fillTrack = (range) => range.style.setProperty("--fill", `${(100 * (range.value - range.min)) / (range.max - range.min)}%`);
-
 // Drafts
 const draftKey = (form) => `draft:${location.pathname}:${form.dataset.draft}`;
-
 function saveDraft(form) {
   const draft = fieldsOf(form).map((field) => [field.name, field.value, field.checked ?? null]);
   localStorage.setItem(draftKey(form), JSON.stringify(draft));
@@ -49,9 +46,9 @@ function restoreDraft(form) {
     if (ticked) field.checked = saved[2];
     else if (field.tagName !== "SELECT" || [...field.options].some((option) => option.value === saved[1])) field.value = saved[1];
     syncSlider(field);
+    if (field.tagName === "SELECT") field.dispatchEvent(new Event("change", { bubbles: true }));
   }
 }
-
 const dropDraft = (form) => { if (form.dataset.draft) localStorage.removeItem(draftKey(form)); };
 
 // One submit at a time. The button is not disabled, because then its own name and value would not be sent.

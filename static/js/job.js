@@ -61,20 +61,22 @@ function take(message, quiet) {
 const watching = (job) => document.querySelectorAll(`[data-job="${CSS.escape(job)}"]`);
 const tellLists = () => { for (const name of ["status:refresh", "jobs:changed"]) htmx.trigger(document.body, name); };
 
-function texts({ step, total, percent, stage, state, loss, eta, speed }) {
+function texts({ step, total, percent, stage, message, state, loss, eta, speed }) {
   return {
-    step, total, stage,
-    steps: total ? `${step} of ${total}` : undefined,
+    step, total, stage, message: TERMINAL.has(state) ? "" : message || stage,
+    steps: total ? `${step} of ${total}` : "",
     percent: `${Math.floor(percent)}%`,
-    eta: Number.isFinite(eta) ? duration(eta) : undefined,
+    eta: TERMINAL.has(state) || eta === null ? "–" : eta !== undefined ? duration(eta) : undefined,
     left: TERMINAL.has(state) || eta === null ? "" : eta !== undefined ? `${duration(eta)} left` : undefined,
     loss: Number.isFinite(loss) ? loss.toFixed(4) : undefined,
     speed: Number.isFinite(speed) ? `${speed.toFixed(speed < 10 ? 2 : 1)} it/s` : undefined,
     state: WORDS[state],
   };
 }
-function show(element, message) {
-  const words = texts(message), { state } = message;
+// Numbers that count something else than the element is about (photos, not steps) are not shown as its progress.
+function show(element, told) {
+  const counted = !element.dataset.jobTotal || Number(element.dataset.jobTotal) === told.total || TERMINAL.has(told.state);
+  const message = counted ? told : { ...told, step: 0, total: 0, eta: null }, words = texts(message), { state } = message;
   for (const part of element.querySelectorAll("[data-job-text]")) part.textContent = words[part.dataset.jobText] ?? part.textContent;
   if (state) element.dataset.jobState = state;
   for (const badge of state ? element.querySelectorAll("[data-job-badge]") : []) {

@@ -29,7 +29,8 @@ function show(item) {
   picture.alt = thumb?.alt ?? item.dataset.caption ?? "";
   picture.src = thumb?.currentSrc || item.href;
   const full = new Image();
-  full.onload = () => { if (current === item) picture.src = full.src; };
+  // A tiny picture's tile is its smooth enlargement, which looks better than the browser's own.
+  full.onload = () => { if (current === item && full.naturalWidth >= picture.naturalWidth) picture.src = full.src; };
   full.src = item.href;
   part("[data-viewer-count]").textContent = list.length > 1 ? `${index + 1} / ${list.length}` : "";
   part("[data-viewer-caption]").textContent = item.dataset.caption ?? picture.alt;
