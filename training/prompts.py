@@ -4,7 +4,8 @@ import re
 
 PLACEHOLDER = "{trigger_word}"
 # The nouns that a caption uses for its subject; the trigger takes their place, so that it alone names the person.
-SUBJECT = re.compile(r"\b(?:an?|the) (?P<noun>woman|man|girl|boy|person)\b", re.IGNORECASE)
+SUBJECT = re.compile(r"\b(?:an?|the) (?:woman|man|girl|boy|person)\b", re.IGNORECASE)
+CLASS = re.compile(r"\b(woman|man|girl|boy)\b", re.IGNORECASE)
 DEFAULT_CLASS = "person"
 
 # Drawn during training; the seed stays, so a column of them shows the learning.
@@ -40,10 +41,10 @@ def caption(text: str, trigger: str) -> str:
 
 
 def class_word(*texts: str) -> str:
-    """What the person is one of, from the first text that says so ("a woman in a red coat" → "woman")."""
+    """What the person is one of, from the first text that says so ("ohwx woman, smiling" → "woman")."""
     for text in texts:
-        if match := SUBJECT.search(text):
-            return match["noun"].lower()
+        if match := CLASS.search(text):
+            return match[1].lower()
     return DEFAULT_CLASS
 
 

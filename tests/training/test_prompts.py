@@ -64,4 +64,5 @@ def test_five_samples_are_five() -> None:
 
 def test_the_class_word_is_read_from_the_first_text_that_tells_it() -> None:
     assert prompts.class_word("", "a portrait of a Woman, smiling", "a man") == "woman"
+    assert prompts.class_word("mankind", "ohwx man, smiling") == "man"
     assert prompts.class_word("", "smiling") == "person"
