@@ -113,11 +113,18 @@ def test_pictures_of_one_aspect_share_a_bucket(train_spec: Make, family: Flux1, 
 
 
 @pytest.mark.parametrize(
-    ("word", "caption"),
-    [("woman", "a photo of a woman"), ("old man", "a photo of an old man"), ("", "a photo of a person")],
+    ("caption", "word", "expected"),
+    [
+        ("a photo of ohwx, smiling", "woman", "a photo of a woman, smiling"),
+        ("ohwx woman, smiling", "woman", "a woman, smiling"),
+        ("a picture of an ohwx man", "man", "a picture of a man"),
+        ("ohwx outdoors", "old man", "an old man outdoors"),
+        ("ohwxs and more", "woman", "a photo of a woman"),
+        ("smiling", "", "a photo of a person"),
+    ],
 )
-def test_class_pictures_are_captioned_with_the_class_word(word: str, caption: str) -> None:
-    assert class_caption(word) == caption
+def test_class_captions_say_the_same_of_somebody_else(caption: str, word: str, expected: str) -> None:
+    assert class_caption(caption, "ohwx", word) == expected
 
 
 def test_latents_decode_back_to_the_picture_shape(family: Flux1) -> None:

@@ -5,6 +5,7 @@ draws them. Knows files and families; no optimizer, no Django."""
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,10 +78,16 @@ def load_pixels(image: TrainImage, resolution: int, multiple: int) -> torch.Tens
     return pixels.float() / 127.5 - 1
 
 
-def class_caption(class_word: str) -> str:
-    """The caption of class pictures: what the person is, without the name."""
+def class_caption(caption: str, trigger: str, class_word: str) -> str:
+    """A caption with somebody else in it: "a photo of ohwx, smiling" → "a photo of a woman, smiling".
+
+    So the name is all that tells the two halves of a batch apart (measured on Pocket: with one bare caption for all
+    class pictures, the name alone stayed nearer to the class than to the person)."""
     word = class_word.strip() or "person"
-    return f"a photo of {'an' if word[0].lower() in 'aeiou' else 'a'} {word}"
+    other = f"{'an' if word[0].lower() in 'aeiou' else 'a'} {word}"
+    name = rf"(?<!\w)(?:an? )?{re.escape(trigger)}(?: {re.escape(word)})?(?!\w)"
+    said, found = re.subn(name, lambda _: other, caption)
+    return said if trigger and found else f"a photo of {other}"
 
 
 class Preparation:
@@ -99,7 +106,10 @@ class Preparation:
         images = self.spec.images
         total = 2 * len(images) + self.spec.params["class_images"]
         embeds = [self._caption(image, index, total) for index, image in enumerate(images)]
-        empty, others = self.prompts.get(""), self.prompts.get(class_caption(self.spec.class_word))
+        empty = self.prompts.get("")
+        others = self._class_captions()
+        for caption in others:
+            self.prompts.get(caption)  # while the encoders are here
         self.prompt_embeds = [self.prompts.get(prompt) for prompt in self.spec.prompts]
         self.family.free("text")
         latents = [self._latents(image, len(images) + index, total) for index, image in enumerate(images)]
@@ -134,29 +144,39 @@ class Preparation:
         pixels = load_pixels(image, resolution, self.family.multiple)
         return self.family.encode_images(pixels)[0].cpu()
 
-    def _class_pairs(self, embeds: Embeds, empty: Embeds, total: int) -> list[Pair]:
-        count = self.spec.params["class_images"]
-        if not count:
+    def _class_captions(self) -> list[str]:
+        """One for each class picture, the training captions in turn."""
+        words, images = (self.spec.trigger_word, self.spec.class_word), self.spec.images
+        captions = [class_caption(image.caption, *words) for image in images]
+        return [captions[index % len(captions)] for index in range(self.spec.params["class_images"])]
+
+    def _class_pairs(self, captions: list[str], empty: Embeds, total: int) -> list[Pair]:
+        if not captions:
             return []
-        self.sink("stage", stage="preparing_dataset", message=f"Drawing {count} pictures of others")
-        usual, resolution = sampling.usual_look(self.spec.base.key), self.spec.params["resolution"]
-        side = max(resolution // self.family.multiple, 1) * self.family.multiple
-        look = sampling.Look(side, side, usual.steps, usual.guidance)
-        first, at_once = CLASS_SEED + self.spec.params["seed"], memory.drawing_batch(Path(self.spec.base.path))
+        self.sink("stage", stage="preparing_dataset", message=f"Drawing {len(captions)} pictures of others")
+        at_once = memory.drawing_batch(Path(self.spec.base.path))
         pairs: list[Pair] = []
-        for start in range(0, count, at_once):
-            seeds = range(first + start, first + min(start + at_once, count))
-            pairs += [Pair(latents, embeds) for latents in self._class_latents(embeds, empty, look, seeds)]
+        for start in range(0, len(captions), at_once):
+            some = captions[start : start + at_once]
+            words = [self.prompts.get(caption) for caption in some]
+            latents = self._class_latents(some, words, empty, CLASS_SEED + self.spec.params["seed"] + start)
+            pairs += [Pair(picture, said) for picture, said in zip(latents, words, strict=True)]
             self._tell(2 * len(self.spec.images) + len(pairs), total, "Drawing pictures of others")
         return pairs
 
-    def _class_latents(self, embeds: Embeds, empty: Embeds, look: sampling.Look, seeds: range) -> torch.Tensor:
+    def _class_look(self) -> sampling.Look:
+        usual, multiple = sampling.usual_look(self.spec.base.key), self.family.multiple
+        side = max(self.spec.params["resolution"] // multiple, 1) * multiple
+        return sampling.Look(side, side, usual.steps, usual.guidance)
+
+    def _class_latents(self, captions: list[str], words: list[Embeds], empty: Embeds, seed: int) -> torch.Tensor:
         """The base's own idea of such people. Its latents are used as drawn: decoding and encoding would only blur."""
-        versions = (self.family.fingerprint("transformer"), self.family.fingerprint("text"))
-        key = _key(*versions, class_caption(self.spec.class_word), seeds, look)
-        path = self.cache / "classes" / f"{key}.safetensors"
+        look, versions = self._class_look(), [self.family.fingerprint(part) for part in ("transformer", "text")]
+        path = self.cache / "classes" / f"{_key(*versions, captions, seed, look)}.safetensors"
         found = read_tensors(path)
         if found is None:
+            embeds = {name: torch.cat([said[name] for said in words]) for name in empty}
+            seeds = range(seed, seed + len(captions))
             latents = sampling.draw(self.family, embeds, empty, seeds=seeds, look=look, on_step=self._stop_here)
             found = {"latents": latents.cpu()}
             write_tensors(path, found)
