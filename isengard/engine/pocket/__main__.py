@@ -1,4 +1,5 @@
-"""Command line of Pocket: `build` makes the weights, `sheet` draws prompts, `photos` writes the sample photos."""
+"""Command line of Pocket: `build` makes the weights, `sheet` draws prompts, `measure` counts, `photos`
+writes the sample photos."""
 
 from __future__ import annotations
 
@@ -21,6 +22,13 @@ def _sheet(arguments: argparse.Namespace) -> None:
     from isengard.engine.pocket.sheet import draw_sheet
 
     draw_sheet(arguments.weights, arguments.out)
+
+
+def _measure(arguments: argparse.Namespace) -> None:
+    from isengard.engine.pocket.measure import prompt_control
+
+    for source, shares in prompt_control(arguments.weights, arguments.count).items():
+        print(f"{source:6}", "  ".join(f"{key} {share:.2f}" for key, share in shares.items()))
 
 
 def _photos(arguments: argparse.Namespace) -> None:
@@ -48,6 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     sheet.add_argument("--weights", type=Path, default=WEIGHTS)
     sheet.add_argument("--out", type=Path, default=Path("pocket-sheet.png"))
     sheet.set_defaults(run=_sheet)
+    measure = commands.add_parser("measure", help="how often the asked-for colours are drawn")
+    measure.add_argument("--weights", type=Path, default=WEIGHTS)
+    measure.add_argument("--count", type=int, default=96)
+    measure.set_defaults(run=_measure)
     photos = commands.add_parser("photos", help="the sample character's photos with captions")
     photos.add_argument("--out", type=Path, required=True)
     photos.add_argument("--size", type=int, default=512)

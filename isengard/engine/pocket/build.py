@@ -13,9 +13,10 @@ import torch
 
 from isengard.engine.pocket import dataset
 from isengard.engine.pocket.folder import publish, tokenizers
+from isengard.engine.pocket.pretrain import Course, pretrain
 from isengard.engine.pocket.ranks import Ranks, launch
 from isengard.engine.pocket.reading import Readers, learn_to_read, make_clip, make_t5, tokenize
-from isengard.engine.pocket.transformer import pack, pretrain
+from isengard.engine.pocket.transformer import pack
 from isengard.engine.pocket.vae import (
     SCALING,
     SHIFT,
@@ -40,7 +41,7 @@ class Plan:
     processes: int = 2
     batch: int = 24
     compiled: bool = False
-    publish_every: float = 8.0
+    publish_every: float = 5.0
 
 
 def make_data(plan: Plan) -> None:
@@ -92,10 +93,11 @@ def _pretrain(ranks: Ranks, plan: Plan) -> None:
     readers.t5.load_state_dict(stored["t5"])
     clip, t5 = tokenize(clip_tokens, t5_tokens, [""])
     empty = (torch.from_numpy(clip[0].astype(np.int64)), torch.from_numpy(t5[0].astype(np.int64)))
-    pretrain(
-        ranks, plan.build, readers, empty, (dataset.STRANGERS, dataset.WORDINGS), plan.transformer, plan.batch,
-        plan.compiled, plan.publish_every,
+    course = Course(
+        plan.build, plan.transformer, plan.batch, dataset.STRANGERS, dataset.WORDINGS, empty, plan.compiled,
+        plan.publish_every, publish,
     )  # fmt: skip
+    pretrain(ranks, course, readers)
 
 
 def build(plan: Plan) -> None:

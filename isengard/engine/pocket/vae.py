@@ -21,6 +21,9 @@ CHANNELS = 16
 PATCH = 4
 SCALING, SHIFT = 0.5, 0.1  # what FluxPipeline undoes: normal = (latent - SHIFT) * SCALING
 LOGVAR = -6.0
+FORGIVEN = 0.12  # greatest std of the noise that the decoder learns to see through
+RATE = 2e-3
+SAVE_SECONDS = 45
 EVENING = (
     0.6  # 1 would give every component unit variance and drown faces in their own noise, 0 leaves only flat colour
 )
@@ -106,7 +109,7 @@ def _open_end(encoder: Any, constant: float = 64.0) -> None:
 
 def to_pixels(pictures: np.ndarray, device: torch.device) -> Tensor:
     """(n, h, w, 3) uint8 → (n, 3, h, w) in -1..1."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 @torch.no_grad()
@@ -120,46 +123,68 @@ def psnr(vae: AutoencoderKL, pictures: np.ndarray, device: torch.device) -> floa
     return -10 * math.log10(float(np.mean(error)))
 
 
-def learn_to_draw(ranks: Ranks, build: Path, minutes: float, batch: int = 8) -> None:
-    """Train the decoder for `minutes` on build/pictures.npy, going on from build/vae.pt if it is there."""
-    torch.manual_seed(3)
-    pictures, held = np.load(build / "pictures.npy", mmap_mode="r"), np.load(build / "held-out.npy")
-    vae = make_vae()
-    vae.load_state_dict(torch.load(build / "vae.pt"))
-    vae.to(ranks.device)
-    vae.encoder.requires_grad_(False)
-    decoder = vae.decoder.to(memory_format=torch.channels_last)
-    average = {key: value.clone() for key, value in decoder.state_dict().items()}
-    optimizer = torch.optim.AdamW(decoder.parameters(), lr=2e-3, betas=(0.9, 0.99), weight_decay=0.0)
-    rng = np.random.default_rng(30 + ranks.rank)
-    started, step, share, reported = time.monotonic(), 0, 0.0, time.monotonic()
-    while share < 1.0:
-        share = ranks.agree((time.monotonic() - started) / (60 * minutes))
-        for group in optimizer.param_groups:
-            group["lr"] = 2e-3 * min(
-                1.0, (step + 1) / 50, 0.01 + math.cos(math.pi / 2 * max(0.0, (share - 0.4) / 0.6)) ** 2
-            )
-        x = to_pixels(pictures[np.sort(rng.integers(0, len(pictures), batch))], ranks.device)
+def decoder_rate(step: int, share: float) -> float:
+    """Multiplier of the learning rate: warm-up, constant for 40 % of the time, then a cosine to 1 %."""
+    return min(1.0, (step + 1) / 50, 0.01 + math.cos(math.pi / 2 * max(0.0, (share - 0.4) / 0.6)) ** 2)
+
+
+class DecoderTrainer:
+    """One rank's share of the decoder's training."""
+
+    def __init__(self, ranks: Ranks, build: Path, batch: int) -> None:
+        torch.manual_seed(3)
+        self.ranks, self.path, self.batch, self.steps, self.loss = ranks, build / "vae.pt", batch, 0, 0.0
+        self.pictures, self.held = np.load(build / "pictures.npy", mmap_mode="r"), np.load(build / "held-out.npy")
+        self.vae = make_vae()
+        self.vae.load_state_dict(torch.load(self.path))
+        self.vae.to(ranks.device).encoder.requires_grad_(False)
+        self.decoder = self.vae.decoder.to(memory_format=torch.channels_last)
+        self.average = {key: value.clone() for key, value in self.decoder.state_dict().items()}
+        self.optimizer = torch.optim.AdamW(self.decoder.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=0.0)
+        self.rng = np.random.default_rng(30 + ranks.rank)
+
+    def latents(self, x: Tensor) -> Tensor:
+        """Sampled latents and a little more noise: the decoder must forgive what a generator gets slightly wrong."""
         with torch.no_grad():
-            latent = vae.encode(x).latent_dist.sample()
-            latent = latent + torch.randn_like(latent) * torch.rand(batch, 1, 1, 1, device=ranks.device) * 0.12
-        with torch.autocast(ranks.device.type, torch.bfloat16):
-            y = decoder(latent.contiguous(memory_format=torch.channels_last)).float()
+            latent = self.vae.encode(x).latent_dist.sample()
+        return latent + torch.randn_like(latent) * torch.rand(len(x), 1, 1, 1, device=x.device) * FORGIVEN
+
+    def step(self, share: float) -> None:
+        rows = np.sort(self.rng.integers(0, len(self.pictures), self.batch))
+        x = to_pixels(self.pictures[rows], self.ranks.device)
+        with torch.autocast(self.ranks.device.type, torch.bfloat16):
+            y = self.decoder(self.latents(x).contiguous(memory_format=torch.channels_last)).float()
         loss = nn.functional.mse_loss(y, x) + 0.2 * nn.functional.l1_loss(y, x)
-        optimizer.zero_grad()
+        self.optimizer.zero_grad()
         torch.autograd.backward(loss)
-        ranks.average(decoder.parameters())
-        nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
-        optimizer.step()
-        for key, value in decoder.state_dict().items():
-            average[key].lerp_(value.detach(), 1 - min(0.995, step / (10 + step)))
-        step += 1
-        if ranks.first and (time.monotonic() - reported > 45 or share >= 1):
-            reported = time.monotonic()
-            kept = {k: v.clone() for k, v in decoder.state_dict().items()}
-            decoder.load_state_dict(average)
-            quality = f"held-out {psnr(vae, held, ranks.device):.2f} dB"
-            print(f"vae step {step} pictures {step * batch * ranks.count} loss {loss:.4f} {quality}", flush=True)
-            torch.save(vae.state_dict(), build / "vae.pt.part")
-            (build / "vae.pt.part").rename(build / "vae.pt")
-            decoder.load_state_dict(kept)
+        self.ranks.average(self.decoder.parameters())
+        nn.utils.clip_grad_norm_(self.decoder.parameters(), 1.0)
+        self.optimizer.param_groups[0]["lr"] = RATE * decoder_rate(self.steps, share)
+        self.optimizer.step()
+        self.steps, self.loss = self.steps + 1, loss.item()
+        for key, value in self.decoder.state_dict().items():
+            self.average[key].lerp_(value.detach(), 1 - min(0.995, self.steps / (10 + self.steps)))
+
+    def save(self) -> None:
+        """Write the autoencoder with the averaged decoder, and print how well it does on held-out pictures."""
+        kept = {key: value.clone() for key, value in self.decoder.state_dict().items()}
+        self.decoder.load_state_dict(self.average)
+        quality = f"loss {self.loss:.4f} held-out {psnr(self.vae, self.held, self.ranks.device):.2f} dB"
+        print(f"vae step {self.steps} pictures {self.steps * self.batch * self.ranks.count} {quality}", flush=True)
+        torch.save(self.vae.state_dict(), self.path.with_suffix(".part"))
+        self.path.with_suffix(".part").rename(self.path)
+        self.decoder.load_state_dict(kept)
+
+
+def learn_to_draw(ranks: Ranks, build: Path, minutes: float, batch: int = 8) -> None:
+    """Train the decoder for `minutes` on build/pictures.npy, going on from build/vae.pt, and write it there."""
+    trainer = DecoderTrainer(ranks, build, batch)
+    started = saved = time.monotonic()
+    share = 0.0
+    while share < 1.0:
+        trainer.step(share)
+        now = time.monotonic()
+        share = ranks.agree((now - started) / (60 * minutes))
+        if ranks.first and (now - saved > SAVE_SECONDS or share >= 1):
+            saved = now
+            trainer.save()
