@@ -8,7 +8,7 @@ PATTERN = re.compile(r"(?:char-[0-9a-f]{8}|(?:train|gen|lora|img)-[0-9a-f]{12})"
 
 
 def new_id(prefix: str) -> str:
-    """A fresh public id; 12 hex digits are 48 random bits, 8 are 32 (the original's lengths). KeyError: unknown prefix."""
+    """A fresh public id; 12 hex digits are 48 random bits, 8 are 32, as the original has them. KeyError: prefix."""
     return f"{prefix}-{secrets.token_hex(LENGTH[prefix] // 2)}"
 
 

@@ -1,7 +1,6 @@
 """Every path rule under VOLUME_ROOT. The database stores relative keys; only this module turns them into paths."""
 
 import hashlib
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -72,7 +71,7 @@ def replacing(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         yield part
-        os.replace(part, path)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 

@@ -2,7 +2,7 @@
 
 
 class EngineError(Exception):
-    """Ends a job with `error {code, message, retryable}`; anything else that escapes is reported as `engine_crashed`."""
+    """Ends a job with `error {code, message, retryable}`; whatever else escapes is reported as `engine_crashed`."""
 
     def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)

@@ -1,6 +1,6 @@
 """Parameters as data: declared once, read by forms, serializers, `/api/info`, docs and the engine. No torch, no Django.
 
-Defaults of the FLUX presets: FLUX.1-dev practice (rank = alpha 16, 1e-4, guidance 1.0 in training, sigmoid timesteps)."""
+The declarations themselves are in parameters.py; this file says what a parameter is and which values it takes."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal

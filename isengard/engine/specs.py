@@ -26,10 +26,10 @@ class TrainImage:
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """One LoRA training. `params` holds exactly the names of `params.training_params(base)`, already validated.
+    """One LoRA training. `params` holds exactly the names of `catalog.training_params(base)`, validated.
 
     The engine writes below `run_dir` (run directory layout: rundir.py) and `cache_dir` only. `resume_from` is a resume
-    state inside `run_dir` written by an earlier attempt, or None. `prompts` are the sample prompts with the trigger in."""
+    state inside `run_dir` written by an earlier attempt, or None. `prompts` are the sample prompts, trigger included."""
 
     job: str
     base: BaseModel
