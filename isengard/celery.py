@@ -18,12 +18,6 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
-    broker_transport_options={
-        "global_keyprefix": "isengard:",
-        "socket_keepalive": True,
-        "health_check_interval": 25,
-        "visibility_timeout": 3600,
-    },
     beat_schedule={
         "watchdog": {"task": "jobs.watchdog", "schedule": 10.0, "options": {"queue": "cpu", "expires": 10}},
         "sweep-thumbnails": {"task": "characters.sweep", "schedule": 60.0, "options": {"queue": "cpu", "expires": 60}},

@@ -196,3 +196,9 @@ LOGGING_CONFIG = "isengard.logs.config.configure"
 LOGGING = {"version": 1}
 
 CELERY_BROKER_URL = env.celery_broker(REDIS_URL)
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": "isengard:",
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+    "visibility_timeout": 3600,
+}

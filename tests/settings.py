@@ -19,8 +19,10 @@ for name in ("STATE_DIR", "LOG_DIR", "MODELS_DIR"):
     os.environ.pop(name, None)
 
 from isengard.settings import *  # noqa: E402, F403
-from isengard.settings import CACHES, CHANNEL_LAYERS  # noqa: E402
+from isengard.settings import CACHES, CELERY_BROKER_TRANSPORT_OPTIONS, CHANNEL_LAYERS  # noqa: E402
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 CACHES["default"]["KEY_PREFIX"] = f"test-{WORKER}"
 CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = f"test-{WORKER}"
+# Bells of one xdist worker must not wake the Celery workers that another has started.
+CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"] = f"test-{WORKER}:"

@@ -150,6 +150,13 @@ class OneJob(JobSocket):
         await self.say(message)
 
 
+class Nowhere(AsyncWebsocketConsumer):
+    """Any other address: refused without the traceback that a missing route would leave in the log."""
+
+    async def connect(self) -> None:
+        await self.close()
+
+
 class AllJobs(JobSocket):
     """`/ws/jobs/`: the queue and the top bar. Only states travel here; pages ask again for anything richer."""
 

@@ -39,7 +39,10 @@ async def _stream(pk: int, public_id: str, shape: Shape) -> AsyncIterator[bytes]
     message: Message | None = None
     try:
         while True:
-            seq, ended, payload = await _look(pk, shape, message)
+            found = await _look(pk, shape, message)
+            if found is None:
+                return
+            seq, ended, payload = found
             yield _frame("complete" if ended else "progress", payload, seq)
             if ended:
                 return
@@ -58,12 +61,12 @@ def _frame(event: str, payload: Message, seq: int) -> bytes:
     return f"id: {seq}\nevent: {event}\ndata: {json.dumps(payload, default=str)}\n\n".encode()
 
 
-async def _look(pk: int, shape: Shape, message: Message | None) -> tuple[int, bool, Message]:
-    """The database, not the message, says how things are: a lost or late push changes nothing."""
+async def _look(pk: int, shape: Shape, message: Message | None) -> tuple[int, bool, Message] | None:
+    """The database, not the message, says how things are: a lost or late push changes nothing. None: it was deleted."""
 
-    def read() -> tuple[int, bool, Message]:
-        job = Job.objects.get(pk=pk)
-        return job.last_seq, job.state in TERMINAL, shape(job, message)
+    def read() -> tuple[int, bool, Message] | None:
+        job = Job.objects.filter(pk=pk).first()
+        return (job.last_seq, job.state in TERMINAL, shape(job, message)) if job else None
 
-    found: tuple[int, bool, Message] = await database_sync_to_async(read, thread_sensitive=False)()
+    found: tuple[int, bool, Message] | None = await database_sync_to_async(read, thread_sensitive=False)()
     return found

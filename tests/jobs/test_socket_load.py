@@ -1,6 +1,6 @@
 """Many live viewers on the real server: everything arrives, in order, and the server's memory stays small.
 
-ISENGARD_SOCKETS=sockets,seconds makes it larger (nightly: 1000,60). The client is the few lines of RFC 6455 it takes."""
+ISENGARD_SOCKETS=sockets,seconds makes it larger (nightly: 1000,60). The client is the part of RFC 6455 it takes."""
 
 import asyncio
 import base64

@@ -151,6 +151,15 @@ def test_an_unknown_job_closes_the_socket() -> None:
     assert run(scenario())["code"] == consumers.NOT_FOUND
 
 
+def test_an_address_that_is_none_is_refused() -> None:
+    async def scenario() -> bool:
+        communicator = WebsocketCommunicator(URLRouter(websocket_urlpatterns), "/ws/secrets/")
+        connected, _ = await communicator.connect(timeout=5)
+        return bool(connected)
+
+    assert not run(scenario())
+
+
 @pytest.mark.parametrize("sent", ["nonsense", '{"after": "1"}', '{"after": -1}', '{"after": true}', "[]", "x" * 20000])
 def test_what_is_not_a_position_closes_the_socket(sent: str) -> None:
     job = scripted.submit()
