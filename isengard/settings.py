@@ -201,4 +201,6 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
     "health_check_interval": 25,
     "visibility_timeout": 3600,
+    # A request that rings while Redis is away must not wait six seconds for it; the watchdog rings again.
+    "max_retries": 0,
 }
