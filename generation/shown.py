@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.urls import reverse
 
-from generation.models import TINY, Generation, Output
+from generation.models import Generation, Output
 from isengard import storage
 from isengard.engine import catalog
 from isengard.jobs import services as jobs
@@ -25,7 +25,6 @@ def card(generation: Generation) -> dict[str, Any]:
         "reason": jobs.queue_reason(generation.job),
         "tiles": [_tile(generation, made.get(index), index) for index in range(generation.count)],
         "recipe": recipe(generation),
-        "tiny": max(generation.params["width"], generation.params["height"]) <= TINY,
     }
 
 

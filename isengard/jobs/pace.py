@@ -14,9 +14,10 @@ class Pace:
     _at: float | None = None
 
     def update(self, step: int, now: float) -> None:
-        """Takes in that `step` was reached at `now` (monotonic seconds). A step back starts afresh (a resumed job)."""
+        """Takes in that `step` was reached at `now` (monotonic seconds). A step back starts afresh: a
+        resumed job, or another thing that is counted."""
         if self._at is None or step < self._step:
-            self._step, self._at = step, now
+            self.speed, self._step, self._at = None, step, now
             return
         seconds = now - self._at
         if step == self._step or seconds <= 0:
