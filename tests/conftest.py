@@ -12,10 +12,15 @@ from rest_framework.test import APIClient
 
 @pytest.fixture
 def volume() -> Iterator[Path]:
-    """VOLUME_ROOT, emptied afterwards."""
+    """VOLUME_ROOT, empty before and after: a job that another test left behind must not be counted here."""
     root: Path = settings.VOLUME_ROOT
     root.mkdir(parents=True, exist_ok=True)
+    _empty(root)
     yield root
+    _empty(root)
+
+
+def _empty(root: Path) -> None:
     for child in root.iterdir():
         if child.name != "logs":
             shutil.rmtree(child) if child.is_dir() else child.unlink()
