@@ -103,10 +103,11 @@ async function createThenUpload(form, box) {
   if (!response.redirected) return showErrors(form, page);
   const url = page.querySelector("[data-upload-url]")?.dataset.uploadUrl;
   if (!url) return location.assign(response.url);
-  box.addEventListener("upload:done", ({ detail }) => { if (!detail.failed) location.assign(response.url); });
+  const go = make("a", { href: response.url, className: "btn btn-primary", textContent: "Continue", hidden: true });
+  box.addEventListener("upload:done", ({ detail }) => { if (detail.failed) go.hidden = false; else location.assign(response.url); });
   box.dataset.uploadUrl = url;
   // The owner exists now: whatever happens to the files, the form must not make it a second time.
-  form.querySelector(".action-bar")?.replaceChildren(make("a", { href: response.url, className: "btn btn-primary", textContent: "Continue" }));
+  form.querySelector(".action-bar")?.replaceChildren(go);
   history.replaceState(null, "", response.url);
   pump(box);
 }

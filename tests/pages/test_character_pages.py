@@ -102,6 +102,16 @@ def test_photos_sent_by_the_plain_form_are_taken_and_refused_one_by_one(client: 
     assert "good.png: added." in text(answer) and "bad.png: " in text(answer)
 
 
+def test_the_plain_upload_needs_its_token(mira: Character) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    url, token = reverse("characters:upload", args=[mira.public_id]), "csrfmiddlewaretoken"
+    assert strict.post(url, {"files": SimpleUploadedFile("a.png", encoded())}).status_code == 403
+    strict.get(hub(mira))
+    given = strict.cookies["csrftoken"].value
+    strict.post(url, {"files": SimpleUploadedFile("a.png", encoded()), token: given})
+    assert mira.images.count() == 4
+
+
 def test_deleting_photos_answers_with_the_rest_and_the_new_counts(client: Client, mira: Character) -> None:
     photo = mira.images.first()
     assert photo is not None
