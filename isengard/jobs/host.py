@@ -95,8 +95,8 @@ class EngineHost:
 
     @property
     def idle_seconds(self) -> float:
-        """How long a warm engine has waited for a job; 0 when there is none."""
-        return time.monotonic() - self._idle_since if self._engine else 0.0
+        """How long an engine that has worked has waited for its next job; 0 when there is none that has."""
+        return time.monotonic() - self._idle_since if self._engine and self._engine.jobs else 0.0
 
     def run(
         self,

@@ -9,7 +9,7 @@ def wake_lane(queue: str) -> None:
     """Runs what is queued for the lane of this queue until nothing is left."""
     host = workers.host(queue)
     runner.run_lane(doorbell.lane_of(queue), workers.owner(), host, workers.draining)
-    workers.let_idle_engine_go(queue)
+    workers.keep_engine_ready(queue)
 
 
 @app.task(name="jobs.watchdog")

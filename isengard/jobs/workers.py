@@ -29,7 +29,7 @@ from django.db.models.functions import Now
 
 from isengard.engine import capabilities, serve
 from isengard.jobs import doorbell, watchdog
-from isengard.jobs.host import ENGINE_COMMAND, EngineHost
+from isengard.jobs.host import ENGINE_COMMAND, EngineFailed, EngineHost
 from isengard.jobs.models import Job, JobQuerySet, Worker
 
 logger = logging.getLogger(__name__)
@@ -77,9 +77,16 @@ def host(queue: str) -> EngineHost:
     return EngineHost(queue, lock, _visible(queue), command=getattr(settings, "ENGINE_COMMAND", ENGINE_COMMAND))
 
 
-def let_idle_engine_go(queue: str) -> None:
-    if host(queue).idle_seconds > IDLE_ENGINE_SECONDS:
-        host(queue).close()
+def keep_engine_ready(queue: str) -> None:
+    """A GPU lane's next job finds an engine that has imported everything; one that sat idle gives its model back."""
+    engine = host(queue)
+    if engine.idle_seconds > IDLE_ENGINE_SECONDS:
+        engine.close()
+    if queue.startswith("gpu") and not draining():
+        try:
+            engine.warm()
+        except EngineFailed as error:
+            logger.warning("No engine is ready for %s; the next job will say why: %s", queue, error)
 
 
 def _visible(queue: str) -> dict[str, str]:
