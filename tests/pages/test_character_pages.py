@@ -1,6 +1,7 @@
 """The character pages in their states: list, create, edit, delete, photos, the hub and its tabs, the dataset."""
 
 import pytest
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
@@ -107,7 +108,7 @@ def test_the_plain_upload_needs_its_token(mira: Character) -> None:
     url, token = reverse("characters:upload", args=[mira.public_id]), "csrfmiddlewaretoken"
     assert strict.post(url, {"files": SimpleUploadedFile("a.png", encoded())}).status_code == 403
     strict.get(hub(mira))
-    given = strict.cookies["csrftoken"].value
+    given = strict.cookies[settings.CSRF_COOKIE_NAME].value
     strict.post(url, {"files": SimpleUploadedFile("a.png", encoded()), token: given})
     assert mira.images.count() == 4
 
