@@ -42,6 +42,10 @@ class TrainingRun(models.Model):
         """Running, but what its job counts (nothing yet, or photos) is not this run's steps."""
         return bool(self.job.state == Job.State.RUNNING and self.job.total != self.params["steps"])
 
+    @property
+    def steps_done(self) -> int:
+        return int(self.job.step) if self.job.total == self.params["steps"] else 0
+
 
 class VersionCounter(models.Model):
     """The last version number a character has given out: its own row, so that deleting v3 never makes another v3."""

@@ -96,7 +96,9 @@ class JobContext:
         with self._buffer_lock:
             self._metrics[int(event["step"])] = JobMetric(job=self.job, step=int(event["step"]), **numbers)
         self._put(loss=numbers["loss"])
-        self.log.write("DEBUG", f"{self.job.kind}.step", fields={"step": event["step"], **numbers})
+        loss = "" if numbers["loss"] is None else f", loss {numbers['loss']:.4f}"
+        said = f"Step {event['step']}{loss}"
+        self.log.write("DEBUG", f"{self.job.kind}.step", said, {"step": event["step"], **numbers})
 
     def _on_stage(self, event: Event) -> None:
         stage, message = str(event["stage"])[:24], str(event.get("message", ""))[:300]

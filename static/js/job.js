@@ -76,7 +76,7 @@ function texts({ step, total, percent, stage, message, state, loss, eta, speed }
 // Numbers that count something else than the element is about (photos, not steps) are not shown as its progress.
 function show(element, told) {
   const counted = !element.dataset.jobTotal || Number(element.dataset.jobTotal) === told.total || TERMINAL.has(told.state);
-  const message = counted ? told : { ...told, step: 0, total: 0, eta: null }, words = texts(message), { state } = message;
+  const message = counted ? told : { ...told, step: 0, total: 0, eta: null, speed: null }, words = texts(message), { state } = message;
   for (const part of element.querySelectorAll("[data-job-text]")) part.textContent = words[part.dataset.jobText] ?? part.textContent;
   if (state) element.dataset.jobState = state;
   for (const badge of state ? element.querySelectorAll("[data-job-badge]") : []) {

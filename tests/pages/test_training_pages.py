@@ -164,8 +164,13 @@ def test_a_failed_run_gives_its_reason_and_another_try(client: Client, mira: Cha
 
 
 def test_a_cancelled_run_says_what_remains(client: Client, mira: Character) -> None:
-    page = text(client.get(trained(mira, "cancelled", step=40).get_absolute_url()))
+    page = text(client.get(trained(mira, "cancelled", step=40, total=200).get_absolute_url()))
     assert "You stopped this training at step 40" in page and "Train again" in page
+
+
+def test_a_run_stopped_while_it_read_photos_did_no_step(client: Client, mira: Character) -> None:
+    page = text(client.get(trained(mira, "cancelled", step=40, total=56).get_absolute_url()))
+    assert "at step" not in page and '<span data-job-text="step">0</span>' in page
 
 
 def test_a_finished_run_leads_to_pictures(client: Client, mira: Character) -> None:
