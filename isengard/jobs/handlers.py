@@ -49,7 +49,7 @@ class Handler(Protocol):
         ...
 
     def on_removed(self, job: Job) -> None:
-        """The job's row is going: delete the files that hang on it. Must be idempotent."""
+        """The job's rows are gone: delete the files that hung on it. Must be idempotent and read no row."""
         ...
 
     def artifacts(self, job: Job) -> list[Artifact]:

@@ -2,6 +2,7 @@
 
 Both skins call these. Knows no request and no product noun."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db import transaction
 from django.db.models import Max
 from django.db.models.functions import Now
 
+from isengard import storage
 from isengard.errors import Conflict
 from isengard.ids import new_id
 from isengard.jobs import doorbell, events, transitions
@@ -70,13 +72,19 @@ def retry(*, job: Job) -> Job:
 
 
 def remove(*, job: Job) -> None:
-    """Deletes an ended job with everything that hangs on it. Conflict: it is still queued or running."""
+    """Deletes an ended job with everything that hangs on it, its log included. Conflict: it is queued or running."""
     with transaction.atomic():
         current = Job.objects.select_for_update().get(pk=job.pk)
         if current.state not in TERMINAL:
             raise Conflict("still_active", f"Cannot delete job in {current.state} state. Cancel it first.")
-        handler_for(current.kind).on_removed(current)
         current.delete()
+        # Only once that is sure: a deletion that is rolled back must not have taken the files.
+        transaction.on_commit(lambda: _remove_files(current))
+
+
+def _remove_files(job: Job) -> None:
+    handler_for(job.kind).on_removed(job)
+    storage.job_log(job.public_id).unlink(missing_ok=True)
 
 
 def reorder(*, job: Job, before: Job | None) -> Job:
@@ -122,12 +130,27 @@ def queue_position(job: Job) -> int | None:
 
 def queue_reason(job: Job) -> str:
     """Why this job is waiting, in a sentence; empty when it is not."""
-    if job.state != Job.State.QUEUED:
-        return ""
-    if not online(job.lane).exists():
+    return queue_reasons([job])[job.pk]
+
+
+def queue_reasons(jobs: Sequence[Job]) -> dict[int, str]:
+    """Why each of these jobs is waiting, by primary key. Three queries for a lane, however many wait in it."""
+    reasons = {job.pk: "" for job in jobs}
+    waiting = [job for job in jobs if job.state == Job.State.QUEUED]
+    for lane in {job.lane for job in waiting}:
+        staffed = online(lane).exists()
+        running = Job.objects.running().filter(lane=lane).order_by("started_at").first()
+        line = Job.objects.queued().filter(lane=lane).in_claim_order().values_list("pk", flat=True)
+        ahead = {pk: place for place, pk in enumerate(line)}
+        for job in waiting:
+            if job.lane == lane:
+                reasons[job.pk] = _reason(staffed, running, ahead.get(job.pk, 0))
+    return reasons
+
+
+def _reason(staffed: bool, running: Job | None, ahead: int) -> str:
+    if not staffed:
         return "No worker is running, so nothing starts. Start the studio with `make run`."
-    ahead = Job.objects.ahead_of(job).count()
-    running = Job.objects.running().filter(lane=job.lane).order_by("started_at").first()
     parts = [f"Waiting for {_doing(running)}"] if running else ["Starting now" if not ahead else "Waiting"]
     if ahead:
         parts.append(f"{ahead} {'job is' if ahead == 1 else 'jobs are'} ahead")

@@ -1,12 +1,16 @@
 """What people do with jobs: cancel, retry, remove, reorder, and ask why one waits."""
 
+from typing import Any
+
 import pytest
+from django.db import transaction
 from django.db.models.functions import Now
 from pytest_django import Settings
 
 from isengard import storage
 from isengard.errors import Conflict
 from isengard.jobs import services, transitions
+from isengard.jobs.joblog import JobLog
 from isengard.jobs.models import Job, Worker
 from tests.jobs import scripted
 
@@ -65,8 +69,20 @@ def test_removing_a_job_takes_its_files_along(bells: list[str]) -> None:
     job = services.request_cancel(job=scripted.submit())
     folder = storage.absolute(storage.run_key(job.public_id))
     folder.mkdir(parents=True)
+    JobLog(job).write("INFO", "said")
     services.remove(job=job)
-    assert (folder.exists(), Job.objects.count()) == (False, 0)
+    left = (folder.exists(), storage.job_log(job.public_id).exists(), Job.objects.count())
+    assert left == (False, False, 0)
+
+
+def test_a_removal_that_is_rolled_back_keeps_the_files(bells: list[str]) -> None:
+    job = services.request_cancel(job=scripted.submit())
+    folder = storage.absolute(storage.run_key(job.public_id))
+    folder.mkdir(parents=True)
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        services.remove(job=job)
+        raise ZeroDivisionError
+    assert (folder.exists(), Job.objects.count()) == (True, 1)
 
 
 def test_an_active_job_cannot_be_removed(bells: list[str]) -> None:
@@ -109,3 +125,12 @@ def test_the_top_bar_tells_the_true_state(bells: list[str], worker: int, running
         scripted.submit()
         transitions.claim("gpu", "w/0")
     assert services.status_summary()["worker"] == said
+
+
+def test_asking_why_many_jobs_wait_costs_what_asking_for_one_does(
+    bells: list[str], django_assert_num_queries: Any
+) -> None:
+    jobs = [scripted.submit() for _ in range(5)]
+    for some in (jobs[:1], jobs):
+        with django_assert_num_queries(3):
+            services.queue_reasons(some)
