@@ -87,7 +87,7 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(Worker)
 class WorkerAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("name", "lane", "device", "job", "draining", "heartbeat_at", "pid", "host")
+    list_display = ("name", "lane", "device", "job", "draining", "heartbeat_at", "started_at", "pid", "host")
     list_filter = ("lane", "draining")
     search_fields = ("name", "device")
     list_select_related = ("job",)

@@ -11,6 +11,7 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import DatabaseError
 
 from isengard.jobs import events, services
 from isengard.jobs.models import Job
@@ -68,8 +69,10 @@ class JobSocket(AsyncWebsocketConsumer):
     async def _look_regularly(self) -> None:
         while True:
             await asyncio.sleep(CATCH_UP_SECONDS)
-            async with self._turn:
-                await self.catch_up()
+            # A database that is away for a moment must not end the looking for good.
+            with suppress(DatabaseError):
+                async with self._turn:
+                    await self.catch_up()
 
     async def say(self, message: Message) -> None:
         # A socket that closes while we speak is not an error.

@@ -129,9 +129,11 @@ def retry_or_fail(job: Job, failure: Failure) -> bool:
 def _settle(job: Job, context: JobContext, end: Callable[[], bool]) -> None:
     """Writes the end of this run; a cancel that came first wins, a lost job is left alone."""
     patiently(lambda: end() or transitions.cancel(job))
-    current = Job.objects.get(pk=job.pk)
-    context.log.write("INFO", f"{job.kind}.{current.state}", current.message)
-    ended(current)
+    current = Job.objects.filter(pk=job.pk).first()
+    # Whoever waits for the end may remove the job the moment it is written.
+    if current is not None:
+        context.log.write("INFO", f"{job.kind}.{current.state}", current.message)
+        ended(current)
 
 
 def ended(job: Job) -> None:

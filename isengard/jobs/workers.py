@@ -150,10 +150,14 @@ def _on_received(**_: Any) -> None:
 
 def _report_for_ever() -> None:
     device = _device(here.queue)
-    Worker.objects.filter(name=here.name).delete()
+    reported = False
     while True:
         try:
+            if not reported:
+                # What a predecessor of this name left, its start included.
+                Worker.objects.filter(name=here.name).delete()
             _report(device)
+            reported = True
             if _is_deaf():
                 logger.critical("%s no longer hears its bell and leaves to be started again", here.name)
                 os._exit(1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
 from isengard.errors import Conflict
 from isengard.jobs import context, events, runner, services
@@ -175,3 +175,19 @@ def test_bells_rung_three_times_run_every_job_once(tmp_path: Path) -> None:
 def test_the_product_may_tidy_up_after_every_end(host: EngineHost) -> None:
     job = drive(host, error_at=1)
     assert scripted.ended == [job.public_id]
+
+
+def test_a_job_that_is_removed_the_moment_it_ends_does_not_stop_the_lane(
+    host: EngineHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete = runner.transitions.complete
+
+    def complete_and_remove(job: Job, result: dict[str, Any]) -> bool:
+        done = complete(job, result)
+        transaction.on_commit(lambda: services.remove(job=job))
+        return done
+
+    monkeypatch.setattr(runner.transitions, "complete", complete_and_remove)
+    scripted.submit()
+    scripted.submit()
+    assert (runner.run_lane("gpu", "test/0", host), Job.objects.count()) == (2, 0)

@@ -11,7 +11,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
-from django.db import connection
+from django.db import OperationalError, connection
 from pytest_django import Settings
 
 from isengard.jobs import consumers, events, serializers, streams, transitions
@@ -223,3 +223,22 @@ def test_the_event_stream_keeps_a_silent_connection_alive(monkeypatch: pytest.Mo
         return frame
 
     assert b"event: keepalive" in run(scenario())
+
+
+def test_a_socket_looks_again_after_the_database_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = scripted.submit()
+    look, looks = consumers.OneJob.catch_up, iter([OperationalError("away")])
+
+    async def catch_up(socket: consumers.OneJob) -> None:
+        for error in looks:
+            raise error
+        await look(socket)
+
+    monkeypatch.setattr(consumers, "CATCH_UP_SECONDS", 0.1)
+    monkeypatch.setattr(consumers.OneJob, "catch_up", catch_up)
+
+    async def scenario() -> list[Message]:
+        async with socket(f"/ws/jobs/{job.public_id}/") as page:
+            return await heard(page, 2)
+
+    assert [said["type"] for said in run(scenario())] == ["snapshot", "snapshot"]
