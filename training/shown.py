@@ -1,5 +1,6 @@
 """A run as its page shows it: stages, sample grid, curve, checkpoints, words. Reads rows, decides nothing."""
 
+import math
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -22,6 +23,7 @@ STAGES = (
     ("Finish the LoRA", {"exporting"}),
 )
 SMOOTHING = 0.9
+POINTS = 2000
 
 
 def stages(job: Job) -> list[dict[str, str]]:
@@ -60,21 +62,21 @@ def checkpoints(run: TrainingRun) -> list[dict[str, Any]]:
 
 
 def curve(run: TrainingRun) -> dict[str, list[float | None]]:
-    """Every kept metric, and the loss smoothed without lag at the start (an average that forgets with 0.9 a step)."""
+    """The kept metrics, and the loss smoothed without lag at the start (an average that forgets with 0.9 a step).
+
+    Smoothed over every step; of a long run every nth step is shown, since a screen has no more columns."""
     rows = list(run.job.metrics.values_list("step", "loss", "learning_rate", "speed"))
+    stride = max(math.ceil(len(rows) / POINTS), 1)
     smooth: list[float | None] = []
     average, weight = 0.0, 0.0
     for _, loss, _, _ in rows:
         if loss is not None:
             average, weight = SMOOTHING * average + (1 - SMOOTHING) * loss, SMOOTHING * weight + (1 - SMOOTHING)
         smooth.append(average / weight if weight else None)
-    return {
-        "steps": [row[0] for row in rows],
-        "loss": [row[1] for row in rows],
-        "smooth": smooth,
-        "learning_rate": [row[2] for row in rows],
-        "speed": [row[3] for row in rows],
-    }
+    # Counted from the end: the newest step is always there.
+    kept = slice((len(rows) - 1) % stride, None, stride)
+    steps, losses, rates, speeds = ([row[column] for row in rows[kept]] for column in range(4))
+    return {"steps": steps, "loss": losses, "smooth": smooth[kept], "learning_rate": rates, "speed": speeds}
 
 
 def params(run: TrainingRun) -> list[tuple[str, str]]:
