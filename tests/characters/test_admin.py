@@ -25,3 +25,11 @@ def test_nothing_is_typed_in_by_hand(admin_client: Client) -> None:
 
 def test_the_admin_needs_a_login(client: Client, db: None) -> None:
     assert client.get("/admin/characters/character/").status_code == 302
+
+
+def test_the_admin_refuses_a_trigger_word_that_the_pages_refuse(admin_client: Client, character: Character) -> None:
+    page = f"/admin/characters/character/{character.pk}/change/"
+    form = {"name": "Mira", "trigger_word": "two words", "description": ""}
+    assert admin_client.post(page, form).status_code == 400
+    character.refresh_from_db()
+    assert character.trigger_word != "two words"
