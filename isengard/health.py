@@ -16,6 +16,7 @@ from isengard import storage
 from isengard.engine import capabilities, catalog, offers
 from isengard.engine.errors import EngineError
 from isengard.jobs.models import Worker
+from training.bases import default_key
 
 Answer = dict[str, Any]
 # Three missed reports: a worker that only took a long breath is not called lost.
@@ -119,7 +120,7 @@ CHECKS: dict[str, Callable[[], Answer]] = {
 
 def info() -> Answer:
     """What this installation can do: every parameter is one that the engine reads (`wired`), with type and bounds."""
-    base = "pocket" if settings.ISENGARD_MODE == "fast-test" else "flux-dev"
+    base = default_key()
     return {
         "name": "Isengard API",
         "version": settings.VERSION,

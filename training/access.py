@@ -1,7 +1,7 @@
 """One get-or-404 per noun of training, used by the pages and the API alike."""
 
 from isengard.errors import NotFound
-from training.models import Checkpoint, Lora, Sample, TrainingRun
+from training.models import Lora, TrainingRun
 
 
 def get_run(job_id: str) -> TrainingRun:
@@ -15,18 +15,4 @@ def get_lora(lora_id: str) -> Lora:
     found = Lora.objects.select_related("character", "run__job").filter(public_id=lora_id).first()
     if found is None:
         raise NotFound("not_found", f"LoRA {lora_id} not found")
-    return found
-
-
-def get_sample(run: TrainingRun, step: int, prompt_index: int) -> Sample:
-    found = run.samples.filter(step=step, prompt_index=prompt_index).first()
-    if found is None:
-        raise NotFound("not_found", f"No sample of prompt {prompt_index} at step {step}")
-    return found
-
-
-def get_checkpoint(run: TrainingRun, step: int) -> Checkpoint:
-    found = run.checkpoints.filter(step=step).first()
-    if found is None:
-        raise NotFound("not_found", f"No checkpoint at step {step}")
     return found

@@ -29,7 +29,7 @@ class TrainSpec:
     """One LoRA training. `params` holds exactly the names of `catalog.training_params(base)`, validated.
 
     The engine writes below `run_dir` (run directory layout: rundir.py) and `cache_dir` only. `resume_from` is a resume
-    state inside `run_dir` written by an earlier attempt, or None. `prompts` are the sample prompts, with the trigger."""
+    state inside `run_dir` written by an earlier attempt, or None. `prompts` are the sample prompts with the trigger."""
 
     job: str
     base: BaseModel
