@@ -7,6 +7,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFilesSent
 from django.http import Http404
 from rest_framework import exceptions
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -40,7 +41,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if isinstance(error, DomainError):
         return _answer(error.message, error.code, error.status)
     if isinstance(error, exceptions.ValidationError):
-        return _answer(schema_errors(error.get_full_details(), _sent(context)), "invalid_request", 422)
+        place, sent = _sent(context)
+        return _answer(schema_errors(error.get_full_details(), sent, (place,)), "invalid_request", 422)
     if isinstance(error, exceptions.ParseError):
         item = {"type": "json_invalid", "loc": ["body"], "msg": str(error.detail), "input": None}
         return _answer([item], "invalid_request", 422)
@@ -69,10 +71,12 @@ def _answer(detail: Any, code: str, status: int) -> Response:
     return Response({"detail": detail, "code": code}, status=status)
 
 
-def _sent(context: dict[str, Any]) -> Any:
-    """The request's body as it was parsed; None where that is what failed."""
+def _sent(context: dict[str, Any]) -> tuple[str, Any]:
+    """What a serializer found fault with: the query of a reading request, else the body as it was parsed."""
     request: Request | None = context.get("request")
-    return getattr(request, "_full_data", None)
+    if request is not None and request.method in SAFE_METHODS:
+        return "query", request.query_params.dict()
+    return "body", getattr(request, "_full_data", None)
 
 
 def schema_errors(details: Any, sent: Any, loc: tuple[str | int, ...] = ("body",)) -> list[dict[str, Any]]:

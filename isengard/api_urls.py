@@ -12,7 +12,7 @@ urlpatterns = [
     path("ready", ReadyView.as_view(schema=None)),
     path("info", InfoView.as_view(schema=None)),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="openapi", http_method_names=["get", "head"]), name="docs"),
     path("api/health", HealthView.as_view(), name="api-health"),
     path("api/ready", ReadyView.as_view(), name="api-ready"),
     path("api/info", InfoView.as_view(), name="api-info"),

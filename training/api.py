@@ -58,7 +58,8 @@ def newest(request: Request) -> QuerySet[TrainingRun]:
 def limit(request: Request, usual: int) -> int:
     """`?limit=`, kept within 1 and PAGE; anything that is no number means the usual."""
     text = request.query_params.get("limit", "")
-    return min(max(int(text), 1), PAGE) if text.isdecimal() else usual
+    # Python refuses to read thousands of digits, and so many are no less than PAGE.
+    return min(max(int(text[:6]), 1), PAGE) if text.isdecimal() else usual
 
 
 def listed(request: Request, runs: QuerySet[TrainingRun]) -> Response:

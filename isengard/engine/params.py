@@ -49,14 +49,16 @@ def _number(param: Param, value: Any) -> float:
         raise BadParam(param.name, f"{param.name} must be a number, not {value!r}.")
     try:
         number = float(value.strip() if isinstance(value, str) else value)
+    except OverflowError:
+        raise BadParam(param.name, f"{param.name} is too large a number.") from None
     except (TypeError, ValueError):
         raise BadParam(param.name, f"{param.name} must be a number, not {value!r}.") from None
     if number != number or number in (float("inf"), float("-inf")):
         raise BadParam(param.name, f"{param.name} must be a finite number.")
     if param.min is not None and number < param.min:
-        raise BadParam(param.name, f"{param.name} is {value}, but must be at least {param.min:g}.")
+        raise BadParam(param.name, f"{param.name} is {value}, but must be at least {param.min:.10g}.")
     if param.max is not None and number > param.max:
-        raise BadParam(param.name, f"{param.name} is {value}, but must be at most {param.max:g}.")
+        raise BadParam(param.name, f"{param.name} is {value}, but must be at most {param.max:.10g}.")
     return number
 
 
