@@ -1,4 +1,4 @@
-"""JSON that can be stored and answered: what the standard parser lets through and Postgres or UTF-8 cannot hold is refused.
+"""JSON that can be stored and answered: refuses what the standard parser lets through and UTF-8 cannot hold.
 
 Used by every API view (settings, DEFAULT_PARSER_CLASSES); knows no app."""
 
