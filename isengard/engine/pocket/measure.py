@@ -36,7 +36,7 @@ def read(picture: np.ndarray) -> dict[str, str]:
 
 def subjects(count: int) -> list[tuple[Person, Shot]]:
     """People and shots never seen in training, bare-headed and with hair, so that all three colours show."""
-    found = []
+    found: list[tuple[Person, Shot]] = []
     for seed in range(960_000, 960_000 + 4 * count):
         who = person(seed)
         if who.hair_style != "bald" and len(found) < count:

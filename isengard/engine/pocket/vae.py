@@ -146,7 +146,7 @@ class DecoderTrainer:
     def latents(self, x: Tensor) -> Tensor:
         """Sampled latents and a little more noise: the decoder must forgive what a generator gets slightly wrong."""
         with torch.no_grad():
-            latent = self.vae.encode(x).latent_dist.sample()
+            latent: Tensor = self.vae.encode(x).latent_dist.sample()
         return latent + torch.randn_like(latent) * torch.rand(len(x), 1, 1, 1, device=x.device) * FORGIVEN
 
     def step(self, share: float) -> None:
