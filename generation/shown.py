@@ -1,5 +1,6 @@
 """Pictures as pages show them: tiles, previews while they are drawn, recipes in words. Decides nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -16,13 +17,22 @@ def recent() -> QuerySet[Generation]:
     return Generation.objects.select_related(*related).prefetch_related("outputs__generation__job").order_by("-job_id")
 
 
+def cards(generations: Sequence[Generation]) -> list[dict[str, Any]]:
+    reasons = jobs.queue_reasons([generation.job for generation in generations])
+    return [_card(generation, reasons[generation.job_id]) for generation in generations]
+
+
 def card(generation: Generation) -> dict[str, Any]:
+    return cards([generation])[0]
+
+
+def _card(generation: Generation, reason: str) -> dict[str, Any]:
     """One request with a tile per picture: the picture, else its preview, else its place."""
     made = {output.index: output for output in generation.outputs.all()}
     return {
         "generation": generation,
         "job": generation.job,
-        "reason": jobs.queue_reason(generation.job),
+        "reason": reason,
         "tiles": [_tile(generation, made.get(index), index) for index in range(generation.count)],
         "recipe": recipe(generation),
     }

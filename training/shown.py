@@ -3,17 +3,17 @@
 import math
 from collections.abc import Iterable
 from datetime import datetime
-from pathlib import PurePosixPath
 from typing import Any
 
 from django.conf import settings
+from django.urls import reverse
 
 from characters.models import Character
 from isengard.engine import catalog, offers
 from isengard.engine.capabilities import probe
 from isengard.jobs.models import Job
 from training import services
-from training.models import TrainingRun
+from training.models import Sample, TrainingRun
 
 # What a person reads, and the engine stages behind it.
 STAGES = (
@@ -37,26 +37,27 @@ def stages(job: Job) -> list[dict[str, str]]:
     ]
 
 
-def sample_url(run: TrainingRun, file: str) -> str:
-    return f"/api/jobs/{run.job.public_id}/artifacts/samples/{PurePosixPath(file).name}"
-
-
 def sample_grid(run: TrainingRun) -> tuple[list[int], list[dict[str, Any]]]:
     """Steps as columns, prompts as rows; None where a picture is not drawn yet."""
     samples = list(run.samples.all())
     steps = sorted({sample.step for sample in samples})
     rows: dict[int, dict[str, Any]] = {}
     for sample in samples:
-        row = rows.setdefault(sample.prompt_index, {"prompt": sample.prompt, "cells": dict.fromkeys(steps)})
-        url = sample_url(run, sample.file)
+        row = rows.setdefault(sample.prompt_index, {"prompt": _title(sample), "cells": dict.fromkeys(steps)})
+        url = reverse("api-job-sample", args=[run.job.public_id, sample.name])
         row["cells"][sample.step] = {"url": url, "thumb": url, "step": sample.step}
     return steps, [{**rows[index], "cells": list(rows[index]["cells"].values())} for index in sorted(rows)]
 
 
+def _title(sample: Sample) -> str:
+    """The prompt; where it does not call the person, what to look for instead."""
+    leak = f" (without {sample.run.trigger_word}: this should be somebody else)" if sample.is_leak_check else ""
+    return sample.prompt + leak
+
+
 def checkpoints(run: TrainingRun) -> list[dict[str, Any]]:
-    base = f"/api/jobs/{run.job.public_id}/checkpoints"
     return [
-        {"row": row, "url": f"{base}/{PurePosixPath(row.file).name}/download"}
+        {"row": row, "url": reverse("api-job-checkpoint", args=[run.job.public_id, row.name])}
         for row in run.checkpoints.order_by("-step")
     ]
 
