@@ -92,12 +92,14 @@ def reorder(*, job: Job, before: Job | None) -> Job:
 
     Conflict: one of them is not waiting any more, or they do not share a line."""
     with transaction.atomic():
-        line = _line_of(job).exclude(pk=job.pk)
-        if before is not None and not line.filter(pk=before.pk).exists():
+        line = list(_line_of(job).exclude(pk=job.pk).select_for_update(no_key=True))
+        if before is not None and before not in line:
             raise Conflict("not_in_line", "That job is no longer waiting in the same line. Reload the queue.")
         moved = Job.objects.queued().filter(pk=job.pk).update(position=_position(line, before))
         if not moved:
             raise Conflict("not_queued", "The job has started and can no longer be moved.")
+        # A worker that came by meanwhile skipped the locked rows and thinks that nothing waits.
+        transaction.on_commit(lambda: doorbell.ring(job.lane))
     job.refresh_from_db()
     return job
 
@@ -112,15 +114,12 @@ def _line_of(job: Job) -> JobQuerySet:
     return Job.objects.queued().filter(lane=job.lane, priority=job.priority).in_claim_order()
 
 
-def _position(line: JobQuerySet, before: Job | None) -> float:
+def _position(line: list[Job], before: Job | None) -> float:
     """Halfway between the neighbours; ties (fresh jobs all stand at 0) are spread first."""
-    jobs = list(line.select_for_update())
-    for number, other in enumerate(jobs):
+    for number, other in enumerate(line):
         other.position = float(number)
-    Job.objects.bulk_update(jobs, ["position"])
-    if before is None:
-        return float(len(jobs))
-    return next(other.position for other in jobs if other.pk == before.pk) - 0.5
+    Job.objects.bulk_update(line, ["position"])
+    return float(len(line)) if before is None else line.index(before) - 0.5
 
 
 def queue_position(job: Job) -> int | None:
