@@ -15,7 +15,12 @@ run: installed
 	@exec $(BIN)/python manage.py studio --host $(HOST) --port $(PORT)
 
 test: installed-dev browser
+ifeq ($(TESTS),tests)
+	@$(WITH_SERVICES) .state/test -- $(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/browser tests
+	@$(WITH_SERVICES) .state/test -- $(BIN)/python -m pytest tests/browser
+else
 	@$(WITH_SERVICES) .state/test -- $(BIN)/python -m pytest $(TESTS)
+endif
 
 check: installed-dev
 	@PATH="$(CURDIR)/$(BIN):$$PATH" deploy/check.sh
