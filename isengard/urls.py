@@ -14,7 +14,6 @@ register_converter(PublicIdConverter, "id")
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="characters:list"), name="home"),
     path("", include("isengard.api_urls")),
-    path("", include("isengard.logs.urls")),
     path("status", jobs.status, name="status"),
     path("logs", jobs.logs, name="logs"),
     path("queue", include("isengard.jobs.urls")),

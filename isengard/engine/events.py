@@ -36,15 +36,3 @@ class Sink(Protocol):
 
 # Asked between steps: True means save what there is and leave.
 Stop = Callable[[], bool]
-
-STAGES = (
-    "loading_model",
-    "preparing_dataset",
-    "training",
-    "sampling",
-    "saving_checkpoint",
-    "exporting",
-    "encoding",
-    "denoising",
-    "saving",
-)

@@ -21,7 +21,7 @@ UNWIRED_TRAINING = {
     "optimizer": ("enum", ["adamw"], "The engine always trains with AdamW."),
     "scheduler": ("enum", ["constant"], "The schedule is fixed; the warm-up can be set."),
     "network_alpha": ("int", [], "Alpha always equals the rank, so that a strength of 1 is what was trained."),
-    "caption_strategy": ("enum", ["natural"], "Captions are edited photo by photo in the dataset."),
+    "caption_strategy": ("enum", ["natural"], "A photo's own caption is used, else a short one with the trigger word."),
 }
 TOGGLES = {
     "use_upscale": ("Upscale", "There is no upscaling model in this engine."),
