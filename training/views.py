@@ -62,7 +62,8 @@ def ongoing(request: HttpRequest) -> HttpResponse:
     runs = (
         TrainingRun.objects.filter(job__in=Job.objects.active()).select_related("job", "character").order_by("job__id")
     )
-    rows = [{"run": run, "job": run.job, "reason": jobs.queue_reason(run.job)} for run in runs]
+    reasons = jobs.queue_reasons([run.job for run in runs])
+    rows = [{"run": run, "job": run.job, "reason": reasons[run.job_id]} for run in runs]
     return render_page(request, "training/ongoing.html", "jobs", {"rows": rows})
 
 

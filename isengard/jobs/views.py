@@ -36,9 +36,8 @@ def status(request: HttpRequest) -> HttpResponse:
 def _queue() -> dict[str, Any]:
     active = list(Job.objects.active().in_claim_order())
     running = [job for job in active if job.state == Job.State.RUNNING]
-    waiting = [
-        {"job": job, "reason": services.queue_reason(job), "url": page_of(job)} for job in active if job not in running
-    ]
+    reasons = services.queue_reasons(active)
+    waiting = [{"job": job, "reason": reasons[job.pk], "url": page_of(job)} for job in active if job not in running]
     ended = Job.objects.exclude(pk__in=[job.pk for job in active]).newest_first()[:10]
     return {
         "running": [{"job": job, "url": page_of(job)} for job in running],
