@@ -17,6 +17,7 @@ from isengard.jobs import services as jobs
 from isengard.logs import correlation
 from training import bases
 from training import shown as training
+from training.loras import fitting
 from training.models import Lora
 
 PAGE = 12
@@ -86,7 +87,7 @@ def _linked_lora(query: QueryDict) -> Lora | None:
         return Lora.objects.active().filter(character__public_id=character).first()
     if "from" in query:
         return None
-    return Lora.objects.active().filter(base=_base(query.get("base", ""))).newest_first().first()
+    return Lora.objects.active().filter(base__in=fitting(_base(query.get("base", "")))).newest_first().first()
 
 
 def _context(request: HttpRequest, form: GenerateForm, base: str) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def _page_of(request: HttpRequest) -> dict[str, Any]:
         found = found.filter(job_id__lt=int(before))
     page = list(found[: PAGE + 1])
     more = f"{reverse('generation:results')}?before={page[PAGE - 1].job_id}" if len(page) > PAGE else ""
-    return {"cards": [shown.card(generation) for generation in page[:PAGE]], "next_url": more}
+    return {"cards": shown.cards(page[:PAGE]), "next_url": more}
 
 
 @require_GET

@@ -85,6 +85,11 @@ def fits(lora_base: str, base: str) -> bool:
     return (trained.family, trained.native_size) == (wanted.family, wanted.native_size)
 
 
+def fitting(base: str) -> list[str]:
+    """The bases whose LoRAs may be worn on this one."""
+    return [key for key in catalog.BASES if fits(key, base)]
+
+
 def require_usable(lora: Lora, base: str) -> None:
     """Invalid: trained for another base model, or its file is gone."""
     if not fits(lora.base, base):

@@ -30,6 +30,11 @@ def test_the_newest_active_lora_is_chosen_with_its_trigger(client: Client, mira:
     assert f'<option value="{lora.public_id}" selected>' in page and "a photo of ohwxmira" in page
 
 
+def test_a_lora_of_the_same_network_is_offered_on_another_base(client: Client, mira: Character) -> None:
+    lora = make_lora(mira, base="flux-dev")
+    assert f'<option value="{lora.public_id}" selected>' in text(client.get(f"{CREATE}?base=flux-schnell"))
+
+
 @pytest.mark.parametrize("link", ["lora={lora}", "character={character}"])
 def test_a_link_chooses_whom(client: Client, mira: Character, link: str) -> None:
     lora = make_lora(mira)
