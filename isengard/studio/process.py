@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -84,16 +84,6 @@ class FileLock:
 
     def close(self) -> None:
         os.close(self.fd)
-
-
-@contextmanager
-def locked(path: Path, seconds: float = 60) -> Iterator[bool]:
-    """Hold the exclusive lock for a block; yields False when it could not be had in time."""
-    lock = FileLock(path)
-    try:
-        yield lock.take(seconds=seconds)
-    finally:
-        lock.close()
 
 
 def is_locked(path: Path) -> bool:
