@@ -43,7 +43,7 @@ def character_folders(character: str) -> tuple[str, str]:
 
 
 def run_key(job: str) -> str:
-    """The training run's folder: samples, checkpoints, resume state, log."""
+    """The training run's folder: photos, samples, checkpoints, resume state."""
     return f"runs/{job}"
 
 
