@@ -8,8 +8,8 @@ the environment variable SCRIPTED_ENGINE (JSON), which `EngineHost(env=…)` can
 steps 5, delay 0.01 (s a step), metrics true, samples 0 (that many, spread over the steps), checkpoints 0, outputs
 (number of seeds or 1), crash_at + signal 9, exit_at + status 3, raise_at (an exception nobody foresaw), error_at +
 error {code, message, retryable}, ignore_stop, hang_at (heartbeats go on), freeze_at (SIGSTOP: even they stop),
-noise_at (rubbish on stdout), child (start a grandchild `sleep` in the same group), resume (start at the newest state
-in run_dir)."""
+noise_at (rubbish on stdout), say {level, event, message} (a line for the log first), child (start a grandchild `sleep`
+in the same group), resume (start at the newest state in run_dir)."""
 
 import argparse
 import json
@@ -35,6 +35,8 @@ def work(spec: Event, sink: Sink, stop: Stop) -> Event:
     script = {**DEFAULTS, **json.loads(os.environ.get("SCRIPTED_ENGINE", "{}")), **spec.get("script", {})}
     if script.get("child"):
         sink("log", level="INFO", event="child", message="", fields={"pid": subprocess.Popen(["sleep", "600"]).pid})
+    if script.get("say"):
+        sink("log", fields={}, **script["say"])
     return train(spec, script, sink, stop) if spec["kind"] == "train" else generate(spec, script, sink, stop)
 
 

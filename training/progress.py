@@ -28,6 +28,5 @@ def shape(job: Job, message: dict[str, Any] | None) -> dict[str, Any]:
 def words(job: Job) -> str:
     """What is going on, or after the end what there is to say about it; empty when there is nothing."""
     if job.state in TERMINAL:
-        # The last stage's words would read as if the job still worked.
         return str(job.result.get("message") or "")
     return job.message or job.stage.replace("_", " ")

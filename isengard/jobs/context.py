@@ -102,18 +102,22 @@ class JobContext:
 
     def _on_stage(self, event: Event) -> None:
         stage, message = str(event["stage"])[:24], str(event.get("message", ""))[:300]
-        with transitions.held(self.job) as mine:
+        # The pulse must not write words of the stage before over these.
+        with self._write_lock, transitions.held(self.job) as mine:
+            with self._buffer_lock:
+                self._fields.pop("message", None)
             Job.objects.filter(pk=mine.pk).update(stage=stage, message=message)
             if stage != mine.stage:
                 events.append(mine, "stage", {"stage": stage, "message": message})
         self.log.write("INFO", f"stage.{stage}", message)
 
     def _on_log(self, event: Event) -> None:
-        level = str(event.get("level", "INFO"))
+        # As Python's logging names them; the log is filtered by that.
+        level = str(event.get("level", "INFO")).upper()
         self.log.write(level, str(event.get("event", "engine")), str(event.get("message", "")), event.get("fields"))
         if level != "DEBUG":
             with transitions.held(self.job) as mine:
-                events.append(mine, "log", {key: event.get(key) for key in ("level", "event", "message")})
+                events.append(mine, "log", {"level": level} | {key: event.get(key) for key in ("event", "message")})
 
     def _on_artifact(self, event: Event) -> None:
         with transitions.held(self.job) as mine:

@@ -83,7 +83,8 @@ def cancel(job: Job) -> bool:
 
 def cancel_queued(job: Job) -> bool:
     """queued → cancelled. False: a worker was faster."""
-    return _move(job, Q(state=Job.State.QUEUED), Job.State.CANCELLED, cancel_requested_at=Now(), finished_at=Now())
+    ends: dict[str, Any] = {"cancel_requested_at": Now(), "finished_at": Now(), "message": ""}
+    return _move(job, Q(state=Job.State.QUEUED), Job.State.CANCELLED, **ends)
 
 
 def ask_to_cancel(job: Job) -> bool:
@@ -119,7 +120,8 @@ def requeue(job: Job, *, reason: str, counted: bool) -> bool:
 
 def _end(job: Job, state: Job.State, condition: Q, **fields: Any) -> bool:
     still = Q(state=Job.State.RUNNING, fence=job.fence) & condition
-    return _move(job, still, state, lease_until=None, stage="", finished_at=Now(), **fields)
+    # The words of the last stage would read as if the job still worked.
+    return _move(job, still, state, lease_until=None, stage="", message="", finished_at=Now(), **fields)
 
 
 def _move(job: Job, allowed: Q, state: Job.State, *, note: dict[str, Any] | None = None, **fields: Any) -> bool:

@@ -11,8 +11,9 @@ import pytest
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
+from isengard import storage
 from isengard.errors import Conflict
-from isengard.jobs import context, events, runner, services
+from isengard.jobs import context, events, joblog, runner, services, transitions
 from isengard.jobs.host import EngineHost
 from isengard.jobs.models import Job, JobMetric
 from tests import scripted_engine
@@ -104,11 +105,12 @@ def test_a_job_that_was_taken_over_is_left_alone(host: EngineHost) -> None:
 
 
 def test_a_job_without_progress_says_so(host: EngineHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
     monkeypatch.setattr(context, "STALLED", 0.3)
-    job = scripted.submit(steps=2, delay=1.5, metrics=False)
+    monkeypatch.setattr(events, "announce", lambda state, *_: said.append(state["message"]))
+    scripted.submit(steps=2, delay=1.5, metrics=False)
     runner.run_lane("gpu", "test/0", host)
-    job.refresh_from_db()
-    assert job.message.startswith("No progress")
+    assert any(message.startswith("No progress") for message in said)
 
 
 def test_progress_is_written_at_most_once_a_beat(host: EngineHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,3 +193,25 @@ def test_a_job_that_is_removed_the_moment_it_ends_does_not_stop_the_lane(
     scripted.submit()
     scripted.submit()
     assert (runner.run_lane("gpu", "test/0", host), Job.objects.count()) == (2, 0)
+
+
+def test_an_ended_job_does_not_keep_the_words_of_its_last_stage(host: EngineHost) -> None:
+    assert drive(host, steps=2).message == ""
+
+
+def test_what_the_engine_warns_of_is_found_by_that_level(host: EngineHost) -> None:
+    job = drive(host, steps=1, say={"level": "warning", "event": "odd", "message": "Something is odd."})
+    (line,) = joblog.matching(storage.job_log(job.public_id), level="WARNING")
+    assert (line["level"], line["msg"]) == ("WARNING", "Something is odd.")
+
+
+def test_a_new_stage_is_not_overwritten_by_words_of_the_one_before(host: EngineHost) -> None:
+    job = scripted.submit()
+    claimed = transitions.claim("gpu", "test/0")
+    assert claimed is not None
+    talk = context.JobContext(claimed, scripted.ScriptedHandler())
+    talk.on_event({"type": "progress", "step": 1, "total": 2, "message": "Reading"})
+    talk.on_event({"type": "stage", "stage": "training", "message": "Training"})
+    talk._beat()
+    job.refresh_from_db()
+    assert (job.message, job.step) == ("Training", 1)
