@@ -1,5 +1,7 @@
 """Characters and photos for operators. Rows are added and files are made by the studio itself, never typed in here."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.forms import ModelForm
@@ -33,6 +35,11 @@ class CharacterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
         services.update_character(
             character=obj, name=obj.name, trigger_word=obj.trigger_word, description=obj.description
         )
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What hangs on a character goes with it through the service, also what nobody may delete by itself."""
+        listed, counts, _not_by_itself, protected = super().get_deleted_objects(objs, request)
+        return listed, counts, set(), protected
 
     def delete_model(self, request: HttpRequest, obj: Character) -> None:
         services.delete_character(character=obj, typed_name=obj.name)

@@ -5,6 +5,7 @@ from django.test import Client
 
 from characters.models import Character
 from tests.characters.conftest import Upload
+from tests.pages.rows import trained
 
 
 @pytest.mark.parametrize("page", ["character/", "referenceimage/", "character/?q=mira", "referenceimage/?q=test"])
@@ -33,3 +34,13 @@ def test_the_admin_refuses_a_trigger_word_that_the_pages_refuse(admin_client: Cl
     assert admin_client.post(page, form).status_code == 400
     character.refresh_from_db()
     assert character.trigger_word != "two words"
+
+
+def test_a_character_with_a_training_is_deleted_with_everything(
+    admin_client: Client, upload: Upload, character: Character
+) -> None:
+    upload()
+    trained(character, "completed")
+    page = admin_client.post(f"/admin/characters/character/{character.pk}/delete/", {"post": "yes"})
+    assert page.status_code == 302
+    assert not Character.objects.exists()
