@@ -45,6 +45,7 @@ class GenerateForm(forms.Form):
             to_field_name="public_id",
             required=False,
             empty_label=f"Nobody: {self.base.label} alone",
+            error_messages={"invalid_choice": "This LoRA was deleted or is for another base. Choose another one."},
             widget=forms.Select({"class": "form-select"}),
         )
         for param in self.params:

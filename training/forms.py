@@ -33,7 +33,10 @@ class StartForm(forms.Form):
             Character.objects.filter(images__isnull=False).distinct().newest_first(),
             to_field_name="public_id",
             empty_label="Select character…",
-            error_messages={"required": "Choose whom to train."},
+            error_messages={
+                "required": "Choose whom to train.",
+                "invalid_choice": "This character is gone or has no photos. Add 10 to 20 photos, then train.",
+            },
             widget=forms.Select(
                 {"class": "form-select", "data-testid": "character-select", "data-enables": "#start-button"}
             ),

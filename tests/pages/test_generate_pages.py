@@ -71,7 +71,7 @@ def test_asking_without_javascript_leads_to_the_pictures(client: Client, db: Non
     [
         ("prompt", "", "Describe the picture"),
         ("steps", "0", "greater than or equal"),
-        ("lora", "lora-x", "valid choice"),
+        ("lora", "lora-x", "This LoRA was deleted"),
     ],
 )
 def test_a_refused_value_is_said_at_its_field(client: Client, db: None, name: str, value: str, sentence: str) -> None:

@@ -89,6 +89,12 @@ def test_starting_leads_to_the_run(client: Client, mira: Character) -> None:
     assert (run.params["steps"], run.params["sample_every_n_steps"], run.preset) == (150, 50, "custom")
 
 
+def test_a_character_without_photos_is_told_to_add_some(client: Client, mira: Character) -> None:
+    empty = make_character("Nia", "ohwxnia", photos=0)
+    answer = client.post(START, started(empty))
+    assert answer.status_code == 422 and "Add 10 to 20 photos, then train." in text(answer)
+
+
 def test_nobody_chosen_starts_nothing(client: Client, mira: Character) -> None:
     answer = client.post(START, {**started(mira), "character": ""})
     assert answer.status_code == 422 and "Choose whom to train." in text(answer) and not Job.objects.exists()
