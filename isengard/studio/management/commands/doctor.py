@@ -30,7 +30,7 @@ class Command(BaseCommand):
 
     def _print(self, findings: list[Finding], wrong: int) -> None:
         for finding in findings:
-            self.stdout.write(f"{'WRONG' if finding.wrong else 'ok':<6}{finding.name:<18}{finding.value}")
+            self.stdout.write(f"{'WRONG' if finding.wrong else 'ok':<6}{finding.name:<20}{finding.value}")
             if finding.fix:
-                self.stdout.write(f"{'':<6}{'':<18}-> {finding.fix}")
+                self.stdout.write(f"{'':<6}{'':<20}-> {finding.fix}")
         self.stdout.write("Nothing is wrong." if not wrong else f"{wrong} wrong, see above.")
