@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 
 from isengard.engine.errors import EngineError
+from isengard.engine.serve import explain
 from isengard.errors import DomainError
 from isengard.jobs import transitions
 from isengard.jobs.context import JobContext
@@ -43,8 +44,12 @@ class Failure:
 
     @classmethod
     def unknown(cls, error: Exception) -> "Failure":
+        tail = "".join(traceback.format_exception(error))[-8000:]
+        # A disk fills up in a handler as it does in the engine, and the cure is the same.
+        if (known := explain(error)).code == "disk_full":
+            return cls(known.code, known.message, known.retryable, tail)
         message = f"The studio ran into an error it does not know: {type(error).__name__}: {error}"
-        return cls("internal_error", message, True, "".join(traceback.format_exception(error))[-8000:])
+        return cls("internal_error", message, True, tail)
 
 
 WORKER_LOST = Failure("worker_lost", "The worker was lost while it ran this job. Start it again with Retry.", True)
