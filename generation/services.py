@@ -12,6 +12,7 @@ from isengard.engine import catalog, offers
 from isengard.engine.catalog import Base
 from isengard.errors import Invalid
 from isengard.jobs import services as jobs
+from isengard.logs import correlation
 from training import bases
 from training.loras import require_usable
 from training.models import Lora
@@ -131,7 +132,7 @@ def again(*, generation: Generation) -> Generation:
     bases.require_space()
     old = generation.job
     with transaction.atomic():
-        job = jobs.submit(kind="generation", label=old.label, correlation_id=old.correlation_id, retry_of=old)
+        job = jobs.submit(kind="generation", label=old.label, correlation_id=correlation.current(), retry_of=old)
         return Generation.objects.create(
             job=job,
             character=generation.character,

@@ -64,7 +64,8 @@ def _started(request: HttpRequest, generation: Generation) -> HttpResponse:
 
 
 def _base(wanted: str) -> str:
-    return wanted if wanted in catalog.BASES else bases.default_key()
+    """The base the form is for. Invalid: a name that is no base."""
+    return bases.find(wanted or bases.default_key()).key
 
 
 def _fresh_form(query: QueryDict) -> tuple[GenerateForm, str]:

@@ -14,6 +14,7 @@ from isengard.engine import catalog, offers
 from isengard.errors import Conflict, Invalid, NotFound
 from isengard.jobs import services as jobs
 from isengard.jobs.models import Job
+from isengard.logs import correlation
 from training import bases, presets, prompts
 from training.models import Lora, TrainingRun
 
@@ -128,7 +129,7 @@ def again(*, run: TrainingRun) -> TrainingRun:
     with transaction.atomic(), ExitStack() as undo:
         _refuse_second(run.character)
         old = run.job
-        job = jobs.submit(kind="training", label=old.label, correlation_id=old.correlation_id, retry_of=old)
+        job = jobs.submit(kind="training", label=old.label, correlation_id=correlation.current(), retry_of=old)
         undo.callback(storage.remove, storage.run_key(job.public_id))
         copied = TrainingRun.objects.create(
             job=job,

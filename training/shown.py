@@ -49,6 +49,14 @@ def sample_grid(run: TrainingRun) -> tuple[list[int], list[dict[str, Any]]]:
     return steps, [{**rows[index], "cells": list(rows[index]["cells"].values())} for index in sorted(rows)]
 
 
+def before_after(run: TrainingRun, rows: list[dict[str, Any]]) -> dict[str, str] | None:
+    """The first prompt before any learning and at the end, once a run is over; None where nothing can be compared."""
+    drawn = [cell for cell in rows[0]["cells"] if cell] if rows else []
+    if run.job.state != Job.State.COMPLETED or len(drawn) < 2:
+        return None
+    return {"prompt": rows[0]["prompt"], "before": drawn[0]["url"], "after": drawn[-1]["url"]}
+
+
 def _title(sample: Sample) -> str:
     """The prompt; where it does not call the person, what to look for instead."""
     leak = f" (without {sample.run.trigger_word}: this should be somebody else)" if sample.is_leak_check else ""

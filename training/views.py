@@ -95,8 +95,9 @@ def _start(form: StartForm, base: str) -> TrainingRun:
 
 
 def _chosen_base(request: HttpRequest) -> str:
+    """The base the form is for. Invalid: a name that is no base; one that cannot be trained is refused at start."""
     wanted = request.POST.get("base") or request.GET.get("base") or bases.default_key()
-    return wanted if wanted in catalog.BASES and catalog.get(wanted).trainable else bases.default_key()
+    return wanted if bases.find(wanted).trainable else bases.default_key()
 
 
 def _form(request: HttpRequest, base: str) -> StartForm:
@@ -161,6 +162,7 @@ def _detail_context(request: HttpRequest, run: TrainingRun) -> dict[str, Any]:
         "stages": shown.stages(job),
         "sample_steps": steps,
         "sample_rows": rows,
+        "before_after": shown.before_after(run, rows),
         "checkpoints": shown.checkpoints(run),
         "lora": getattr(run, "lora", None),
         "base": catalog.get(run.base),

@@ -1,5 +1,6 @@
 """The JSON API of jobs as such: list, state, events, live stream, cancel and retry. Files and logs: `api_files.py`."""
 
+import zlib
 from typing import Any
 
 from django.http import StreamingHttpResponse
@@ -68,7 +69,8 @@ class JobView(APIView):
         """One job; answers 304 to an If-None-Match that still holds."""
         job = get_job(job_id)
         ahead = services.queue_position(job) or 0
-        tag = f'W/"{job.last_seq}-{job.step}-{ahead}"'
+        # The message too: "no progress for 12 minutes" comes without a new event.
+        tag = f'W/"{job.last_seq}-{job.step}-{ahead}-{zlib.crc32(job.message.encode())}"'
         if ahead == 0 and request.headers.get("If-None-Match") == tag:
             return Response(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": tag})
         return Response(JobDetailSerializer(job).data, headers={"ETag": tag})

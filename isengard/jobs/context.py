@@ -86,10 +86,12 @@ class JobContext:
 
     def _on_progress(self, event: Event) -> None:
         step, total = int(event["step"]), int(event["total"])
+        if event.get("message"):
+            # A count of something else than steps (photos read): its pace says nothing about the end.
+            self._put(step=step, total=total, message=str(event["message"])[:300], speed=None, eta_seconds=None)
+            return
         self._pace.update(step, time.monotonic())
         self._put(step=step, total=total, speed=self._pace.speed, eta_seconds=self._pace.eta(total))
-        if event.get("message"):
-            self._put(message=str(event["message"])[:300])
 
     def _on_metric(self, event: Event) -> None:
         numbers = {name: event.get(name) for name in METRIC_FIELDS}

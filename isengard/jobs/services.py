@@ -16,7 +16,7 @@ from isengard.errors import Conflict
 from isengard.ids import new_id
 from isengard.jobs import doorbell, events, transitions
 from isengard.jobs.kinds import KINDS, handler_for
-from isengard.jobs.models import TERMINAL, Job, JobQuerySet, Worker
+from isengard.jobs.models import ACTIVE, TERMINAL, Job, JobQuerySet, Worker
 
 
 def submit(
@@ -62,13 +62,17 @@ def request_cancel(*, job: Job) -> Job:
 
 
 def retry(*, job: Job) -> Job:
-    """A new job that asks for the same again. Conflict: this one did not fail and was not cancelled."""
-    if job.state not in {Job.State.FAILED, Job.State.CANCELLED}:
-        raise Conflict(
-            "not_retryable", f"Cannot retry job in {job.state} state: only failed and cancelled jobs can be."
-        )
+    """A new job that asks for the same again. Conflict: this one did not fail, or its retry is already on its way."""
     with transaction.atomic():
-        return handler_for(job.kind).resubmit(job)
+        # The lock makes two clicks wait for each other, so that the second sees the first one's job.
+        current = Job.objects.select_for_update(no_key=True).get(pk=job.pk)
+        if current.state not in {Job.State.FAILED, Job.State.CANCELLED}:
+            raise Conflict(
+                "not_retryable", f"Cannot retry job in {current.state} state: only failed and cancelled jobs can be."
+            )
+        if (again := current.retries.filter(state__in=ACTIVE).first()) is not None:
+            raise Conflict("already_retried", f"This was started again already: {again.public_id} is {again.state}.")
+        return handler_for(current.kind).resubmit(current)
 
 
 def remove(*, job: Job) -> None:

@@ -215,3 +215,15 @@ def test_a_new_stage_is_not_overwritten_by_words_of_the_one_before(host: EngineH
     talk._beat()
     job.refresh_from_db()
     assert (job.message, job.step) == ("Training", 1)
+
+
+def test_reading_photos_promises_no_end(host: EngineHost) -> None:
+    scripted.submit()
+    claimed = transitions.claim("gpu", "test/0")
+    assert claimed is not None
+    talk = context.JobContext(claimed, scripted.ScriptedHandler())
+    for step in (1, 2, 3):
+        talk.on_event({"type": "progress", "step": step, "total": 12, "message": "Reading"})
+    talk._beat()
+    claimed.refresh_from_db()
+    assert (claimed.step, claimed.eta_seconds, claimed.speed) == (3, None, None)

@@ -60,6 +60,13 @@ def test_a_retry_is_a_new_job(bells: list[str]) -> None:
     assert (new.state, new.retry_of, new.public_id != old.public_id) == ("queued", old, True)
 
 
+def test_a_second_retry_is_refused_while_the_first_is_on_its_way(bells: list[str]) -> None:
+    old = services.request_cancel(job=scripted.submit())
+    services.retry(job=old)
+    with pytest.raises(Conflict, match="started again already"):
+        services.retry(job=old)
+
+
 def test_a_waiting_job_cannot_be_retried(bells: list[str]) -> None:
     with pytest.raises(Conflict):
         services.retry(job=scripted.submit())

@@ -35,6 +35,11 @@ def test_a_lora_of_the_same_network_is_offered_on_another_base(client: Client, m
     assert f'<option value="{lora.public_id}" selected>' in text(client.get(f"{CREATE}?base=flux-schnell"))
 
 
+def test_a_base_that_does_not_exist_draws_nothing(client: Client, mira: Character) -> None:
+    refused = client.post(CREATE, ASK | {"base": "nope"})
+    assert refused.status_code == 400 and "no base model called" in text(refused) and not Generation.objects.exists()
+
+
 @pytest.mark.parametrize("link", ["lora={lora}", "character={character}"])
 def test_a_link_chooses_whom(client: Client, mira: Character, link: str) -> None:
     lora = make_lora(mira)

@@ -194,6 +194,13 @@ def test_samples_stand_in_rows_of_prompts(client: Client, mira: Character) -> No
     assert '<th scope="col">Before</th><th scope="col">50</th>' in page and page.count("data-viewer-item") >= 2
 
 
+def test_a_finished_run_can_be_compared_with_its_beginning(client: Client, mira: Character) -> None:
+    run = trained(mira, "completed", step=100, total=100)
+    before, after = add_sample(run, 0), add_sample(run, 100)
+    page = text(client.get(run.get_absolute_url()))
+    assert "data-compare" in page and before.name in page and after.name in page
+
+
 def test_an_active_run_is_asked_again_and_an_ended_one_is_not(client: Client, mira: Character) -> None:
     ended = trained(mira, "cancelled")
     active = trained(mira, "running")
