@@ -6,6 +6,7 @@ checked against `seq`. Knows no product."""
 import asyncio
 import json
 import time
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import Any
 
@@ -26,7 +27,7 @@ CATCH_UP_SECONDS = 15.0
 NOT_FOUND, TOO_BIG, TOO_MANY, NOT_JSON = 4404, 1009, 4429, 4400
 
 
-class JobSocket(AsyncWebsocketConsumer):
+class JobSocket(AsyncWebsocketConsumer, ABC):
     """What both sockets share: limits on what a client may send, and a regular look at the database."""
 
     async def connect(self) -> None:
@@ -84,20 +85,25 @@ class JobSocket(AsyncWebsocketConsumer):
         async with self._turn:
             await self.push(event["message"])
 
+    @abstractmethod
     def group(self) -> str:
-        raise NotImplementedError
+        """The channel group to hear."""
 
+    @abstractmethod
     async def open(self) -> bool:
-        raise NotImplementedError
+        """Whether there is something to watch; called before the socket is accepted."""
 
+    @abstractmethod
     async def replay(self, after: int) -> None:
-        raise NotImplementedError
+        """What the client missed since `after`, and where things stand."""
 
+    @abstractmethod
     async def catch_up(self) -> None:
-        raise NotImplementedError
+        """A regular look at the database: pushes are only hints."""
 
+    @abstractmethod
     async def push(self, message: Message) -> None:
-        raise NotImplementedError
+        """One message of the group, on its way to the client."""
 
 
 class OneJob(JobSocket):
