@@ -93,7 +93,10 @@ class Postgres:
     def _home(self) -> Path:
         """The state directory, or root's own place when the database account cannot reach that."""
         state = self.paths.state
-        return state if self.account.can_enter(state) else open_folder(self.paths.root_data)
+        # Asked before the directory is made (is it running?), the folder that it will stand in decides.
+        there = next(folder for folder in (state, *state.parents) if folder.exists())
+        reachable = not self.account.switch or self.account.can_enter(there)
+        return state if reachable else open_folder(self.paths.root_data)
 
     def _create(self) -> bool:
         if (self.data / "PG_VERSION").exists():

@@ -130,6 +130,10 @@ def test_redis_comes_back_with_its_entries_after_a_kill(state: StatePaths) -> No
         assert redis.Redis.from_url(addresses.redis_url).llen("doorbells") == 1
 
 
+def test_asking_before_the_first_start_finds_nothing_and_makes_nothing(state: StatePaths) -> None:
+    assert (Postgres(state).running(), state.state.exists(), state.root_data.exists()) == (False, False, False)
+
+
 def test_nothing_runs_after_the_user_was_killed(state: StatePaths) -> None:
     user = subprocess.Popen(studio_command("run", state, "sleep", "60"), cwd=ROOT, env=clean_environment())
     assert until(lambda: Postgres(state).running() and Redis(state).running(), 30)
