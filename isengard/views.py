@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
@@ -28,6 +29,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, DisallowedHost):
+        message = "The studio does not answer to this address. Use http://127.0.0.1, or add the name to ALLOWED_HOSTS."
+        return problem(request, Invalid("wrong_host", message))
     return problem(request, Invalid("bad_request", "This request cannot be understood. Reload the page and try again."))
 
 

@@ -63,7 +63,7 @@ def test_no_answer_is_opened_to_another_origin(client: Client) -> None:
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.7"])
 def test_a_rebound_host_is_refused_before_anything_is_read(client: Client, host: str) -> None:
     response = client.get("/api/characters", headers={"Host": host})
-    assert (response.status_code, response.json()["code"]) == (400, "bad_request")
+    assert (response.status_code, response.json()["code"]) == (400, "wrong_host")
 
 
 def test_a_browser_with_our_cookie_needs_its_token(client: Client) -> None:
