@@ -16,6 +16,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Any
 
+import psutil
+
 Event = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,7 +92,14 @@ class EngineProcess:
         while not self.events.empty():
             if self.events.get() is None:
                 return False
-        return self.process.poll() is None and not self.leaving
+        return self.process.poll() is None and not self._is_dying() and not self.leaving
+
+    def _is_dying(self) -> bool:
+        """A killed process cannot be reaped before the last of its threads is gone; until then it is a zombie."""
+        try:
+            return psutil.Process(self.process.pid).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
 
     def send(self, command: Event) -> None:
         assert self.process.stdin is not None
