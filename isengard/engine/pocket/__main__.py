@@ -14,7 +14,8 @@ def _build(arguments: argparse.Namespace) -> None:
 
     build(Plan(
         build=arguments.work, out=arguments.out, reading=arguments.minutes_reading, vae=arguments.minutes_vae,
-        transformer=arguments.minutes_transformer, processes=arguments.processes, compiled=arguments.compile,
+        transformer=arguments.minutes_transformer, finish=arguments.minutes_finish, processes=arguments.processes,
+        compiled=arguments.compile,
     ))  # fmt: skip
 
 
@@ -48,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--out", type=Path, default=WEIGHTS)
     make.add_argument("--minutes-reading", type=float, default=3.0)
     make.add_argument("--minutes-vae", type=float, default=10.0)
-    make.add_argument("--minutes-transformer", type=float, default=60.0, help="in total, over resumed runs")
+    make.add_argument("--minutes-transformer", type=float, default=120.0, help="at 64 px, over all resumed runs")
+    make.add_argument("--minutes-finish", type=float, default=50.0, help="at 96 px, after that")
     make.add_argument("--processes", type=int, default=2, help="one-thread CPU processes; ignored on CUDA")
     make.add_argument("--compile", action="store_true", help="compile the transformer first; needs a C++ compiler")
     make.set_defaults(run=_build)

@@ -17,10 +17,7 @@ import numpy as np
 from isengard.engine.pocket.captions import ATTRIBUTES, IDENTITY, facts, say
 from isengard.engine.pocket.faces import person, render, shot
 
-SIZE = 64
-STRANGERS = 30_000
 NAMED = 80
-PER_NAME = 200
 HELD_OUT = 256
 WORDINGS = 4
 CHUNK = 1000
@@ -37,6 +34,32 @@ class Portrait:
     name: int
 
 
+@dataclass(frozen=True)
+class Album:
+    """One set of training pictures: `strangers` people met once, then NAMED people `per_name` times each.
+
+    `size` is the side in pixels; `first` is added to the seeds, so that two albums share names but no picture.
+    `suffix` ends the names of its files in the build directory."""
+
+    size: int
+    strangers: int
+    per_name: int
+    first: int
+    suffix: str
+
+    def portraits(self) -> list[Portrait]:
+        """Every picture in training order: strangers first, then the named."""
+        met = [Portrait(10_000 + self.first + i, 100_000 + self.first + i, -1) for i in range(self.strangers)]
+        shots = 200_000 + self.first
+        named = ((n, shots + n * self.per_name + i) for n in range(NAMED) for i in range(self.per_name))
+        return met + [Portrait(500 + n, how, n) for n, how in named]
+
+
+#: what is learned first, and what finishes it
+SMALL = Album(size=64, strangers=30_000, per_name=200, first=0, suffix="")
+LARGE = Album(size=96, strangers=12_000, per_name=100, first=40_000, suffix="-96")
+
+
 def names() -> list[str]:
     """NAMED distinct four-letter nonsense words, none of them a usual trigger."""
     rng = np.random.default_rng(41)
@@ -48,27 +71,22 @@ def names() -> list[str]:
     return found
 
 
-def portraits() -> list[Portrait]:
-    """Every picture in training order: strangers first, then the named, PER_NAME each."""
-    strangers = [Portrait(10_000 + i, 100_000 + i, -1) for i in range(STRANGERS)]
-    return strangers + [Portrait(500 + n, 200_000 + n * PER_NAME + i, n) for n in range(NAMED) for i in range(PER_NAME)]
-
-
 def held_out() -> list[Portrait]:
     """Pictures of people and shots that training never sees."""
     return [Portrait(900_000 + i, 900_000 + i, -1) for i in range(HELD_OUT)]
 
 
-def _render_chunk(chunk: list[Portrait]) -> np.ndarray:
-    return np.stack([np.asarray(render(person(p.who), shot(p.how), SIZE)) for p in chunk])
+def _render_chunk(job: tuple[list[Portrait], int]) -> np.ndarray:
+    chunk, size = job
+    return np.stack([np.asarray(render(person(p.who), shot(p.how), size)) for p in chunk])
 
 
-def render_all(path: Path, wanted: list[Portrait], workers: int = 2) -> np.ndarray:
-    """(n, 64, 64, 3) uint8, memory-mapped from `path`; rendered on first use."""
+def render_all(path: Path, wanted: list[Portrait], size: int, workers: int = 2) -> np.ndarray:
+    """(n, size, size, 3) uint8, memory-mapped from `path`; rendered on first use."""
     if not path.exists():
         temporary = path.with_suffix(".part.npy")
-        out = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(wanted), SIZE, SIZE, 3))
-        chunks = [wanted[i : i + CHUNK] for i in range(0, len(wanted), CHUNK)]
+        out = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(wanted), size, size, 3))
+        chunks = [(wanted[i : i + CHUNK], size) for i in range(0, len(wanted), CHUNK)]
         with ProcessPoolExecutor(workers) as pool:
             for index, pictures in enumerate(pool.map(_render_chunk, chunks)):
                 out[index * CHUNK : index * CHUNK + len(pictures)] = pictures
@@ -115,10 +133,11 @@ def _word_chunk(job: tuple[int, list[Portrait]]) -> list[list[tuple[str, list[in
     return [[_wording(p, rng, known) for _ in range(WORDINGS)] for p in chunk]
 
 
-def captions(path: Path, wanted: list[Portrait], workers: int = 2) -> tuple[list[str], np.ndarray]:
+def captions(path: Path, album: Album, workers: int = 2) -> tuple[list[str], np.ndarray]:
     """WORDINGS captions per picture, flat (picture i owns i*WORDINGS ..), and reading targets (n, targets) int16."""
     if not path.exists():
-        jobs = [(i, wanted[i : i + CHUNK]) for i in range(0, len(wanted), CHUNK)]
+        wanted = album.portraits()
+        jobs = [(album.first + i, wanted[i : i + CHUNK]) for i in range(0, len(wanted), CHUNK)]
         with ProcessPoolExecutor(workers) as pool:
             pairs = [pair for chunk in pool.map(_word_chunk, jobs) for picture in chunk for pair in picture]
         temporary = path.with_suffix(".part")

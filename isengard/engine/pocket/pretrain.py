@@ -17,9 +17,10 @@ from diffusers import FluxTransformer2DModel
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from isengard.engine.pocket.dataset import LARGE, SMALL, WORDINGS, Album
 from isengard.engine.pocket.ranks import Ranks
 from isengard.engine.pocket.reading import Readers
-from isengard.engine.pocket.transformer import loss_of, make_transformer, positions
+from isengard.engine.pocket.transformer import loss_of, make_transformer, positions, side_of
 
 RATE = 1.5e-3
 EMPTY_CAPTIONS = 0.1
@@ -29,13 +30,12 @@ REPORT_STEPS = 50
 
 @dataclass(frozen=True)
 class Course:
-    """What the pretraining is told: where, for how long, and how the data lies (strangers first, then named people)."""
+    """What the pretraining is told: where, for how long, in which batches."""
 
     build: Path
-    minutes: float  # of training time, over all resumed runs
+    small: float  # minutes of training on small pictures, over all resumed runs
+    finish: float  # minutes on large ones after that
     batch: int  # per process
-    strangers: int
-    wordings: int
     empty: tuple[Tensor, Tensor]  # CLIP and T5 ids of the empty caption
     compiled: bool
     publish_minutes: float
@@ -101,17 +101,17 @@ class Run:
 class Batches:
     """Random (latents, CLIP ids, T5 ids): half strangers, half named people; one caption in ten is empty."""
 
-    def __init__(self, course: Course, seed: int) -> None:
-        self.latents = np.load(course.build / "latents.npy", mmap_mode="r")
-        stored = np.load(course.build / "tokens.npz")
+    def __init__(self, course: Course, album: Album, seed: int) -> None:
+        self.latents = np.load(course.build / f"latents{album.suffix}.npy", mmap_mode="r")
+        stored = np.load(course.build / f"tokens{album.suffix}.npz")
         self.clip, self.t5 = stored["clip"], stored["t5"]
-        self.course, self.rng = course, np.random.default_rng(seed)
+        self.course, self.album, self.rng = course, album, np.random.default_rng(seed)
 
     def draw(self, count: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        rng, half, strangers = self.rng, count // 2, self.course.strangers
+        rng, half, strangers = self.rng, count // 2, self.album.strangers
         named = rng.integers(strangers, len(self.latents), count - half)
         rows = np.concatenate([rng.integers(0, strangers, half), named])
-        said = rows * self.course.wordings + rng.integers(0, self.course.wordings, count)
+        said = rows * WORDINGS + rng.integers(0, WORDINGS, count)
         clip = torch.from_numpy(self.clip[said].astype(np.int64))
         t5 = torch.from_numpy(self.t5[said].astype(np.int64))
         silent = torch.from_numpy(rng.random(count) < EMPTY_CAPTIONS)
@@ -132,9 +132,9 @@ class Trainer:
         if self.path.exists():
             self.run.load(self.path)
         self.readers = readers.to(ranks.device).requires_grad_(False).eval()
-        self.batches = Batches(course, seed=1000 * self.run.step + ranks.rank)
+        self.albums = [Batches(course, album, seed=1000 * self.run.step + ranks.rank) for album in (SMALL, LARGE)]
         torch.manual_seed(1000 * self.run.step + 17 + ranks.rank)
-        self.places = positions(ranks.device)
+        self.places = [positions(ranks.device, side_of(album.size)) for album in (SMALL, LARGE)]
         if course.compiled:
             self.run.model.compile()
         self.mean = 0.0
@@ -143,14 +143,21 @@ class Trainer:
     def path(self) -> Path:
         return self.course.build / "transformer.pt"
 
+    def album(self, share: float) -> int:
+        """Which album this step learns from, the same on every rank: small, later three large in four."""
+        course = self.course
+        finishing = share * (course.small + course.finish) >= course.small
+        return int(finishing and self.run.step % 4 > 0)
+
     def step(self, share: float) -> None:
         """One optimizer step over all ranks; `share` of the time is gone."""
         run, parameters = self.run, list(self.run.model.parameters())
-        latents, clip, t5 = self.batches.draw(self.course.batch, self.ranks.device)
+        which = self.album(share)
+        latents, clip, t5 = self.albums[which].draw(self.course.batch, self.ranks.device)
         with torch.autocast(self.ranks.device.type, torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
             with torch.no_grad():
                 pooled, tokens = self.readers.encode(clip, t5)
-            loss = loss_of(run.model, latents, pooled, tokens, self.places)
+            loss = loss_of(run.model, latents, pooled, tokens, self.places[which])
         torch.autograd.backward(loss)
         self.ranks.average(parameters)
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -169,17 +176,20 @@ class Trainer:
 
 
 def pretrain(ranks: Ranks, course: Course, readers: Readers) -> None:
-    """Train until the course's minutes are spent; rank 0 writes build/transformer.pt and publishes now and then."""
+    """Train until the course's minutes are spent, first on small pictures, then mostly on large ones.
+
+    Rank 0 writes build/transformer.pt and publishes now and then."""
     trainer = Trainer(ranks, course, readers)
     run = trainer.run
     before, started = run.seconds, time.monotonic()
     saved = published = started
-    share = run.seconds / (60 * course.minutes)
+    whole = 60 * (course.small + course.finish)
+    share = run.seconds / whole
     while share < 1.0:
         trainer.step(share)
         now = time.monotonic()
         run.seconds = before + now - started
-        share = ranks.agree(run.seconds / (60 * course.minutes))
+        share = ranks.agree(run.seconds / whole)
         if ranks.first and run.step % REPORT_STEPS == 0:
             trainer.report()
         if ranks.first and (now - saved > SAVE_SECONDS or share >= 1):

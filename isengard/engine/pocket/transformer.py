@@ -13,8 +13,11 @@ from isengard.engine.pocket.reading import WIDTH
 from isengard.engine.pocket.tokens import TEXT_LENGTH
 from isengard.engine.pocket.vae import CHANNELS
 
-SIDE = 8  # packed latents per picture side at 64 px
-MEAN_SIGMA, SPREAD_SIGMA = 0.2, 1.15  # logit-normal; a little towards noise, where colour and layout are decided
+STRIDE = 8  # pixels per packed latent: the autoencoder's 4, twice
+# Logit-normal sigma, a little towards noise, where colour and layout are decided; larger pictures need more of it, by
+# as much as the scheduler shifts theirs (folder.py: 0.5 at 64 tokens to 1.15 at 256).
+MEAN_SIGMA, SPREAD_SIGMA = 0.2, 1.15
+SHIFT_PER_TOKEN = (1.15 - 0.5) / (256 - 64)
 
 
 def make_transformer() -> FluxTransformer2DModel:
@@ -31,15 +34,21 @@ def pack(latents: Tensor) -> Tensor:
     return latents.view(b, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 1, 3, 5).reshape(b, h * w // 4, 4 * c)
 
 
-def positions(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Picture and text position ids, as FluxPipeline gives them."""
-    picture = FluxPipeline._prepare_latent_image_ids(1, SIDE, SIDE, device, torch.float32)
+def side_of(size: int) -> int:
+    """Packed latents per side of a picture of `size` pixels."""
+    return size // STRIDE
+
+
+def positions(device: torch.device, side: int) -> tuple[Tensor, Tensor]:
+    """Picture (side², 3) and text (TEXT_LENGTH, 3) position ids, as FluxPipeline gives them."""
+    picture = FluxPipeline._prepare_latent_image_ids(1, side, side, device, torch.float32)
     return picture, torch.zeros(TEXT_LENGTH, 3, device=device)
 
 
 def loss_of(model: nn.Module, latents: Tensor, pooled: Tensor, tokens: Tensor, places: tuple[Tensor, Tensor]) -> Tensor:
     """Mean squared error of the velocity (noise - latents); guidance is random, so the model learns to ignore it."""
-    sigma = torch.sigmoid(MEAN_SIGMA + SPREAD_SIGMA * torch.randn(len(latents), device=latents.device))
+    mean = MEAN_SIGMA + SHIFT_PER_TOKEN * (latents.shape[1] - 64)
+    sigma = torch.sigmoid(mean + SPREAD_SIGMA * torch.randn(len(latents), device=latents.device))
     noise, s = torch.randn_like(latents), sigma[:, None, None]
     velocity = model(
         hidden_states=(1 - s) * latents + s * noise, encoder_hidden_states=tokens, pooled_projections=pooled,
