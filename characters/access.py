@@ -20,3 +20,11 @@ def get_image(character_id: str, name: str) -> ReferenceImage:
         get_character(character_id)
         raise NotFound("not_found", "Image not found")
     return found
+
+
+def get_photo(image_id: str) -> ReferenceImage:
+    """With its character. NotFound: no such public id, or the photo is in the bin."""
+    found = ReferenceImage.objects.select_related("character").filter(public_id=image_id).first()
+    if found is None:
+        raise NotFound("not_found", f"Photo {image_id} not found. It may have been deleted.")
+    return found

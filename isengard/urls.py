@@ -18,6 +18,7 @@ urlpatterns = [
     path("logs", jobs.logs, name="logs"),
     path("queue", include("isengard.jobs.urls")),
     path("dataset", characters.dataset, name="dataset"),
+    path("photos/", include("characters.photo_urls")),
     path("video", generation.video, name="video"),
     path("", include("characters.urls")),
     path("", include("training.urls")),
