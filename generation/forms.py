@@ -8,7 +8,6 @@ from generation.services import MAX_COUNT, MAX_PROMPT
 from generation.shapes import Shape, shapes_for
 from isengard.engine import catalog
 from isengard.forms import field_for, values
-from training.loras import fitting
 from training.models import Lora
 
 # Shown in the form's own words; the rest of the base's knobs are behind "more".
@@ -39,9 +38,7 @@ class GenerateForm(forms.Form):
         self.params = catalog.generation_params(base)
         self.shapes: tuple[Shape, ...] = shapes_for(self.base)
         self.fields["lora"] = forms.ModelChoiceField(
-            Lora.objects.filter(base__in=fitting(base))
-            .select_related("character")
-            .order_by("character__name", "-version"),
+            Lora.objects.worn_by(base).select_related("character").order_by("character__name", "-version"),
             to_field_name="public_id",
             required=False,
             empty_label=f"Nobody: {self.base.label} alone",

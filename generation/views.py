@@ -17,7 +17,6 @@ from isengard.jobs import services as jobs
 from isengard.logs import correlation
 from training import bases
 from training import shown as training
-from training.loras import fitting
 from training.models import Lora
 
 PAGE = 12
@@ -88,7 +87,7 @@ def _linked_lora(query: QueryDict) -> Lora | None:
         return Lora.objects.active().filter(character__public_id=character).first()
     if "from" in query:
         return None
-    return Lora.objects.active().filter(base__in=fitting(_base(query.get("base", "")))).newest_first().first()
+    return Lora.objects.active().worn_by(_base(query.get("base", ""))).newest_first().first()
 
 
 def _context(request: HttpRequest, form: GenerateForm, base: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from characters.models import Character, ReferenceImage
 from isengard import storage
-from isengard.engine import rundir
+from isengard.engine import catalog, rundir
 from tests.pictures import encoded, picture
 from training.models import Lora, TrainingRun
 
@@ -65,6 +65,7 @@ def make_lora(character: Character, version: int = 1, base: str = "pocket", acti
         character=character,
         version=version,
         base=base,
+        base_version=catalog.get(base).version,
         family="flux1",
         file=key,
         sha256=storage.sha256(path),

@@ -28,6 +28,7 @@ def publish(run: TrainingRun, result: dict[str, Any]) -> Lora:
         run=run,
         version=run.version,
         base=run.base,
+        base_version=catalog.get(run.base).version,
         family=catalog.get(run.base).family,
         file=key,
         sha256=result["sha256"],
@@ -63,6 +64,7 @@ def _write_config(run: TrainingRun, lora: Lora, result: dict[str, Any]) -> None:
         "character_id": run.character.public_id,
         "trigger_word": run.trigger_word,
         "base_model": run.base,
+        "base_version": lora.base_version,
         "version": lora.version,
         "config": {"method": "lora", **run.params},
         "photos": [{key: photo[key] for key in ("id", "name", "sha256", "caption")} for photo in run.photos],
@@ -79,24 +81,20 @@ def _write_config(run: TrainingRun, lora: Lora, result: dict[str, Any]) -> None:
             part.write_text(json.dumps(config, indent=2))
 
 
-def fits(lora_base: str, base: str) -> bool:
-    """Bases of one family and native size are the same network (FLUX.1-dev and -schnell); others never share a LoRA."""
-    trained, wanted = catalog.get(lora_base), catalog.get(base)
-    return (trained.family, trained.native_size) == (wanted.family, wanted.native_size)
-
-
-def fitting(base: str) -> list[str]:
-    """The bases whose LoRAs may be worn on this one."""
-    return [key for key in catalog.BASES if fits(key, base)]
-
-
 def require_usable(lora: Lora, base: str) -> None:
-    """Invalid: trained for another base model, or its file is gone."""
-    if not fits(lora.base, base):
-        made_for, wanted = catalog.get(lora.base).label, catalog.get(base).label
+    """Invalid: trained for another base model or for earlier weights of it, or its file is gone."""
+    made_for, wanted = catalog.get(lora.base), catalog.get(base)
+    if not catalog.shared(lora.base, base):
         raise Invalid(
             "wrong_base",
-            f"{lora} was trained for {made_for} and does not fit {wanted}. Choose {made_for}, or train on {wanted}.",
+            f"{lora} was trained for {made_for.label} and does not fit {wanted.label}. Choose {made_for.label}, "
+            f"or train on {wanted.label}.",
+        )
+    if lora.base_version != made_for.version:
+        raise Invalid(
+            "old_base",
+            f"{lora} was trained on {made_for.label} {lora.base_version}, and {made_for.label} is now version "
+            f"{made_for.version}. Train {lora.character.name} again; the photos and captions are all still there.",
         )
     if not storage.absolute(lora.file).is_file():
         raise Invalid(

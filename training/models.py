@@ -1,11 +1,14 @@
 """Training runs (one-to-one with a Job), their samples and checkpoints, and the LoRAs that come out of them."""
 
+from functools import reduce
+from operator import or_
 from pathlib import PurePosixPath
 
 from django.db import models
 from django.urls import reverse
 
 from characters.models import Character
+from isengard.engine import catalog
 from isengard.ids import new_id
 from isengard.jobs.models import Job
 from training.prompts import contains
@@ -115,6 +118,12 @@ class LoraQuerySet(models.QuerySet["Lora"]):
     def active(self) -> "LoraQuerySet":
         return self.filter(is_active=True)
 
+    def worn_by(self, base: str) -> "LoraQuerySet":
+        """Those that fit the weights which `base` has now."""
+        keys = [key for key in catalog.BASES if catalog.shared(key, base)]
+        fit = [models.Q(base=key, base_version=catalog.get(key).version) for key in keys]
+        return self.filter(reduce(or_, fit))
+
 
 class Lora(models.Model):
     """A finished identity adapter: version n of its character. Files are never overwritten, numbers never reused."""
@@ -124,6 +133,7 @@ class Lora(models.Model):
     run = models.OneToOneField(TrainingRun, null=True, on_delete=models.SET_NULL, related_name="lora")
     version = models.PositiveIntegerField()
     base = models.CharField(max_length=40)
+    base_version = models.PositiveSmallIntegerField(default=1, help_text="which weights of the base it was trained on")
     family = models.CharField(max_length=40)
     file = models.CharField(max_length=200)
     sha256 = models.CharField(max_length=64)
@@ -148,6 +158,11 @@ class Lora(models.Model):
 
     def __str__(self) -> str:
         return f"{self.character.name} v{self.version}"
+
+    @property
+    def is_outdated(self) -> bool:
+        """Trained on weights that its base no longer has."""
+        return self.base_version != catalog.get(self.base).version
 
     @property
     def filename(self) -> str:

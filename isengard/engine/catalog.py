@@ -24,7 +24,8 @@ TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "spiece.model")
 @dataclass(frozen=True)
 class Base:
     """One base model. `native_size`, `sizes` (sides offered for training) and `multiple` (what width and height must be
-    divisible by) are pixels; `steps` and `guidance_scale` are for drawing."""
+    divisible by) are pixels; `steps` and `guidance_scale` are for drawing; `version` counts the weights that were
+    published under this key, because a LoRA fits only those it was trained on."""
 
     key: str
     label: str
@@ -41,6 +42,7 @@ class Base:
     guidance_scale: float
     trainable: bool
     note: str
+    version: int = 1
 
 
 def _pocket_facts() -> dict[str, Any]:
@@ -67,7 +69,9 @@ def _pocket() -> Base:
         steps=int(facts.get("steps", 20)),
         guidance_scale=float(facts.get("true_cfg_scale", 2.5)),
         trainable=True,
-        note="A tiny model of drawn portraits with FLUX's architecture; it trains and draws on any processor.",
+        note="A tiny model of drawn portraits with FLUX's architecture; it trains and draws on any processor. FLUX's "
+        "guidance input is off here: the guidance scale is true classifier-free guidance, two passes a step.",
+        version=int(facts.get("version", 1)),
     )
 
 
@@ -117,6 +121,13 @@ def get(key: str) -> Base:
         known = ", ".join(BASES)
         raise EngineError("unknown_base", f"There is no base model called {key!r}. Choose one of {known}.")
     return BASES[key]
+
+
+def shared(one: str, other: str) -> bool:
+    """Whether a LoRA of one base may be worn on the other: one family and native size are the same network
+    (FLUX.1-dev and -schnell). EngineError unknown_base."""
+    first, second = get(one), get(other)
+    return (first.family, first.native_size) == (second.family, second.native_size)
 
 
 def training_params(key: str) -> tuple[Param, ...]:

@@ -6,6 +6,7 @@ import pytest
 
 from characters.models import Character
 from isengard import storage
+from isengard.engine import catalog
 from isengard.errors import Invalid
 from tests.people import make_lora
 from training import loras, services
@@ -46,7 +47,16 @@ def test_a_lora_of_another_base_is_refused_naming_both(mira: Character) -> None:
 
 
 def test_dev_and_schnell_share_their_loras() -> None:
-    assert loras.fits("flux-dev", "flux-schnell") and not loras.fits("pocket", "flux-dev")
+    assert catalog.shared("flux-dev", "flux-schnell") and not catalog.shared("pocket", "flux-dev")
+
+
+def test_a_lora_of_earlier_weights_is_refused_and_not_offered(mira: Character) -> None:
+    lora = make_lora(mira)
+    lora.base_version = catalog.get("pocket").version + 1
+    lora.save(update_fields=["base_version"])
+    with pytest.raises(Invalid, match="Train Mira again"):
+        loras.require_usable(lora, "pocket")
+    assert not Lora.objects.worn_by("pocket").exists()
 
 
 def test_a_lora_without_its_file_is_refused(mira: Character) -> None:
