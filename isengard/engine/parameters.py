@@ -164,6 +164,18 @@ CLASS_IMAGES = Param(
     "trigger word calls the face. 0: none.",
     expert=True,
 )
+MASKED_LOSS = Param(
+    name="masked_loss",
+    type="float",
+    default=1.0,
+    min=0,
+    max=1,
+    step=0.05,
+    label="Weight of the background (masked loss)",
+    help="How much of what lies outside a photo's mask is learnt: 0.1 learns the person and hardly the room, 1 learns "
+    "all of the photo alike. Only photos that have a mask are changed by it.",
+    expert=True,
+)
 PRECISION = Param(
     name="precision",
     type="enum",
@@ -190,6 +202,7 @@ TRAINING = (
     GRADIENT_ACCUMULATION,
     CAPTION_DROPOUT,
     CLASS_IMAGES,
+    MASKED_LOSS,
 )
 
 

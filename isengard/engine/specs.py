@@ -17,11 +17,22 @@ class BaseModel:
 
 @dataclass(frozen=True)
 class TrainImage:
-    """One training picture: absolute path, SHA-256 of the stored file (names its cache entry), the final caption."""
+    """One training picture: absolute path, SHA-256 of the stored file (names its cache entry), the final caption.
+
+    `crop`: x, y, width, height as fractions of the upright picture, None for all of it. `mask`: absolute path of a grey
+    PNG of the whole picture's size, white where the person is, or None (every part counts alike)."""
 
     path: str
     sha256: str
     caption: str
+    crop: tuple[float, float, float, float] | None = None
+    mask: str | None = None
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "TrainImage":
+        """TypeError: the sender speaks another version."""
+        x_y_width_height = data.get("crop")
+        return cls(**{**data, "crop": tuple(x_y_width_height) if x_y_width_height else None})
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,7 @@ class TrainSpec:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "TrainSpec":
         """TypeError or KeyError: the sender speaks another version."""
-        images = tuple(TrainImage(**image) for image in data["images"])
+        images = tuple(TrainImage.from_dict(image) for image in data["images"])
         return cls(**{**data, "base": BaseModel(**data["base"]), "images": images, "prompts": tuple(data["prompts"])})
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from isengard.engine.specs import BaseModel, GenerateSpec, TrainImage, TrainSpec
 
@@ -26,6 +26,7 @@ TRAIN_PARAMS: dict[str, Any] = {
     "gradient_accumulation": 1,
     "caption_dropout": 0.2,
     "class_images": 0,
+    "masked_loss": 1.0,
 }
 
 
@@ -53,12 +54,15 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainImage, ...]:
-    """Three pictures, two of them square."""
+    """Three pictures, two of them square, with the middle as their masks."""
     folder, found = tmp_path_factory.mktemp("photos"), []
     for index, size in enumerate([(40, 40), (50, 50), (60, 40)]):
         path = folder / f"{index}.png"
         Image.radial_gradient("L").resize(size).convert("RGB").point(lambda v, i=index: v // (i + 1)).save(path)
-        found.append(TrainImage(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), f"a photo of ohwx {index}"))
+        mask = folder / f"{index}-mask.png"
+        ImageOps.expand(Image.new("L", (size[0] - 20, size[1] - 20), 255), 10).save(mask)
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        found.append(TrainImage(str(path), sha256, f"a photo of ohwx {index}", mask=str(mask)))
     return tuple(found)
 
 

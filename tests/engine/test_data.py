@@ -14,9 +14,10 @@ from PIL import Image
 
 from isengard.engine import families, pipelines, sampling
 from isengard.engine.families.flux1 import Flux1
+from isengard.engine.fitting import bucket_size
 from isengard.engine.pipelines import PromptCache
 from isengard.engine.specs import BaseModel, TrainImage, TrainSpec
-from isengard.engine.trainer.data import Preparation, bucket_size, class_caption, load_pixels
+from isengard.engine.trainer.data import Preparation, class_caption, load_pixels
 from tests.engine.conftest import Events
 
 Make = Callable[..., TrainSpec]

@@ -33,6 +33,7 @@ TRAINING: dict[str, Any] = {
     "gradient_accumulation": 2,
     "caption_dropout": 0.5,
     "class_images": 2,
+    "masked_loss": 0.1,
     "precision": "bf16",
 }
 DRAWING: dict[str, Any] = {

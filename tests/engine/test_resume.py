@@ -48,7 +48,8 @@ def resumed(spec: TrainSpec) -> Events:
 
 
 def test_loss_curve_and_weights_equal_those_of_an_uninterrupted_training(train_spec: Make) -> None:
-    whole, parts = train_spec("whole", class_images=2), train_spec("parts", class_images=2)
+    usual = {"class_images": 2, "masked_loss": 0.2}
+    whole, parts = train_spec("whole", **usual), train_spec("parts", **usual)
     straight = Events()
     loop.train(whole, straight, go_on)
     before, after = interrupted(parts, at=3), resumed(parts)
@@ -98,6 +99,14 @@ def test_a_state_of_other_settings_is_refused(train_spec: Make) -> None:
     spec = train_spec()
     interrupted(spec, at=3)
     events = resumed(replace(spec, params={**spec.params, "learning_rate": 0.5}))
+    assert "other settings" in events.of("log")[1]["message"]
+
+
+def test_a_state_of_another_mask_is_refused(train_spec: Make) -> None:
+    spec = train_spec()
+    interrupted(spec, at=3)
+    first, *others = spec.images
+    events = resumed(replace(spec, images=(replace(first, mask=others[0].mask), *others)))
     assert "other settings" in events.of("log")[1]["message"]
 
 

@@ -12,25 +12,27 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from isengard.engine import memory, sampling
-from isengard.engine.errors import EngineError
+from isengard.engine import fitting, memory, sampling
 from isengard.engine.events import Sink, Stop
 from isengard.engine.families.base import Embeds, Family
+from isengard.engine.fitting import Bucket
 from isengard.engine.pipelines import PromptCache, read_tensors, write_tensors
 from isengard.engine.specs import TrainImage, TrainSpec
 
-LONGEST_SIDE = 2  # times the resolution: beyond that a picture is cropped rather than squeezed into a ribbon
+NO_MASK = 1.0  # the background's weight in trainings that were frozen before there were masks
 CLASS_SEED = 1_000_000  # class pictures must not share noise with the previews' small seeds
+Weights = torch.Tensor | None
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One training pair on the device: latents (C, h, w) and the embeddings of its caption (batch 1)."""
+    """One training pair on the device: latents (C, h, w), the embeddings of its caption (batch 1), and what each cell's
+    error counts (1, h, w), None where all count alike."""
 
     latents: torch.Tensor
     embeds: Embeds
+    weights: Weights = None
 
 
 @dataclass(frozen=True)
@@ -49,33 +51,27 @@ class Dataset:
         return list(found.values())
 
 
-def bucket_size(width: int, height: int, resolution: int, multiple: int) -> tuple[int, int]:
-    """Width and height in pixels nearest the picture's aspect, multiples of `multiple`, area about resolution²."""
-    ratio, best = width / height, (multiple, multiple)
-    missed = float("inf")
-    for columns in range(1, LONGEST_SIDE * resolution // multiple + 1):
-        rows = max(1, round(resolution**2 / multiple**2 / columns))
-        off = abs(np.log(columns / rows / ratio))
-        if rows * multiple <= LONGEST_SIDE * resolution and off < missed:
-            best, missed = (columns * multiple, rows * multiple), off
-    return best
-
-
 def load_pixels(image: TrainImage, resolution: int, multiple: int) -> torch.Tensor:
-    """(1, 3, H, W) in [-1, 1]: resized by Lanczos to cover its bucket, then cropped in the middle; never distorted.
-
-    EngineError image_unreadable: the file is gone or is no picture."""
-    try:
-        with Image.open(image.path) as opened:
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError):
-        name = Path(image.path).name
-        text = f"The training picture {name} cannot be read any more. Remove it from the dataset and upload it again."
-        raise EngineError("image_unreadable", text) from None
-    size = bucket_size(*picture.size, resolution, multiple)
-    fitted = ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
+    """(1, 3, H, W) in [-1, 1]: the crop, scaled to cover its bucket. EngineError image_unreadable."""
+    fitted = fitting.picture(image.path, Bucket(resolution, multiple), image.crop)
     pixels = torch.from_numpy(np.array(fitted)).permute(2, 0, 1)[None]
     return pixels.float() / 127.5 - 1
+
+
+def load_weights(image: TrainImage, bucket: Bucket, latents: torch.Tensor, background: float) -> Weights:
+    """(1, h, w) for latents (C, h, w): how much each cell's error counts, 1 on average; None where all count alike.
+
+    `background` is the weight of what the mask leaves black, relative to the person's 1. Each picture's weights are
+    divided by their mean, as OneTrainer does with "normalize masked area loss" (ai-toolkit: by the batch's mean), so
+    that a small face teaches as strongly as a large one and the learning rate means the same with and without masks."""
+    if image.mask is None or background >= 1:
+        return None
+    cells = (latents.shape[-1], latents.shape[-2])
+    person = fitting.mask(image.mask, image.path, bucket, cells, image.crop)
+    share = torch.from_numpy(np.array(person)).float()[None] / 255
+    weights = background + (1 - background) * share
+    # A crop that shows nothing of the person would divide by zero: then there is nothing to prefer.
+    return weights / weights.mean() if share.any() else None
 
 
 def class_caption(caption: str, trigger: str, class_word: str) -> str:
@@ -113,7 +109,8 @@ class Preparation:
         self.prompt_embeds = [self.prompts.get(prompt) for prompt in self.spec.prompts]
         self.family.free("text")
         latents = [self._latents(image, len(images) + index, total) for index, image in enumerate(images)]
-        pairs = [Pair(tensor, words) for tensor, words in zip(latents, embeds, strict=True)]
+        weights = [self._weights(image, tensor) for image, tensor in zip(images, latents, strict=True)]
+        pairs = [Pair(*pair) for pair in zip(latents, embeds, weights, strict=True)]
         return Dataset(pairs, self._class_pairs(others, empty, total), empty)
 
     def _tell(self, done: int, total: int, message: str) -> None:
@@ -129,7 +126,7 @@ class Preparation:
 
     def _latents(self, image: TrainImage, index: int, total: int) -> torch.Tensor:
         resolution = self.spec.params["resolution"]
-        key = _key(self.autoencoder, image.sha256, resolution, self.family.multiple)
+        key = _key(self.autoencoder, image.sha256, resolution, self.family.multiple, *(image.crop or ()))
         path = self.cache / "latents" / f"{key}.safetensors"
         found = read_tensors(path)
         if found is None:
@@ -143,6 +140,11 @@ class Preparation:
     def _encode(self, image: TrainImage, resolution: int) -> torch.Tensor:
         pixels = load_pixels(image, resolution, self.family.multiple)
         return self.family.encode_images(pixels)[0].cpu()
+
+    def _weights(self, image: TrainImage, latents: torch.Tensor) -> Weights:
+        bucket = Bucket(self.spec.params["resolution"], self.family.multiple)
+        found = load_weights(image, bucket, latents, self.spec.params.get("masked_loss", NO_MASK))
+        return None if found is None else found.to(self.family.device)
 
     def _class_captions(self) -> list[str]:
         """One for each class picture, the training captions in turn."""

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from isengard.engine import families, memory, rundir, sampling
+from isengard.engine import families, fitting, memory, rundir, sampling
 from isengard.engine.errors import EngineError
 from isengard.engine.events import Event, Sink, Stop
 from isengard.engine.families.base import Embeds, Family
-from isengard.engine.specs import TrainSpec
+from isengard.engine.specs import TrainImage, TrainSpec
 from isengard.engine.trainer import export, previews, schedule
-from isengard.engine.trainer.data import Dataset, Pair, Preparation
+from isengard.engine.trainer.data import Dataset, Pair, Preparation, Weights
 from isengard.engine.trainer.lora import Lora
 from isengard.engine.trainer.meter import Meter
 from isengard.engine.trainer.state import TrainState, resume
@@ -133,7 +134,7 @@ class Training:
 
     def drop_caption(self, pair: Pair) -> Pair:
         chance = torch.rand((), generator=self.state.noise).item()
-        return Pair(pair.latents, self.data.empty) if chance < self.params["caption_dropout"] else pair
+        return replace(pair, embeds=self.data.empty) if chance < self.params["caption_dropout"] else pair
 
     def flow_loss(self, pairs: list[Pair]) -> torch.Tensor:
         """Rectified flow: x = (1 − σ)·latents + σ·noise, the model learns noise − latents."""
@@ -143,7 +144,7 @@ class Training:
         sigma = self.family.training_sigmas(len(pairs), self.state.noise).to(clean.device, non_blocking=True)
         level = sigma.reshape(-1, 1, 1, 1)
         velocity = self.family.predict((1 - level) * clean + level * noise, sigma, embeds, TRAINING_GUIDANCE)
-        return functional.mse_loss(velocity, noise - clean)
+        return weighted_error(velocity, noise - clean, [pair.weights for pair in pairs])
 
     # What happens between steps
 
@@ -229,9 +230,24 @@ class Training:
     def _recipe_of_training(self) -> dict[str, Any]:
         """What must be the same for a state to be resumed; how often to sample or save may change."""
         params = {name: value for name, value in self.params.items() if name not in CADENCE}
-        images = [[image.sha256, image.caption] for image in self.spec.images]
+        images = [_identity(image) for image in self.spec.images]
         words = [self.spec.trigger_word, self.spec.class_word]
         return {"params": params, "images": images, "words": words, "base": self.family.fingerprint("transformer")}
+
+
+def weighted_error(given: torch.Tensor, wanted: torch.Tensor, weights: list[Weights]) -> torch.Tensor:
+    """Mean squared error of (B, C, h, w), each cell counted by its picture's weights (1, h, w), None for all alike."""
+    if all(weight is None for weight in weights):
+        return functional.mse_loss(given, wanted)
+    even = torch.ones((1, *given.shape[2:]), device=given.device)
+    masks = torch.stack([even if weight is None else weight for weight in weights])
+    return ((given - wanted).square() * masks).mean()
+
+
+def _identity(image: TrainImage) -> list[Any]:
+    """What makes a training picture the same one: its file, its words, its crop and what its mask shows."""
+    more = [list(image.crop)] if image.crop else []
+    return [image.sha256, image.caption, *more, *([fitting.digest(image.mask)] if image.mask else [])]
 
 
 def seed_everything(seed: int) -> None:
