@@ -51,8 +51,8 @@ class CharacterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscri
 
 @admin.register(ReferenceImage)
 class ReferenceImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable at run time
-    list_display = ["preview", "name", "character", "width", "height", "split", "thumb_ready", "created_at"]
-    list_filter = ["split", "thumb_ready", "content_type", "created_at"]
+    list_display = ["preview", "name", "character", "width", "height", "split", "verdict", "thumb_ready", "created_at"]
+    list_filter = ["split", "verdict", "thumb_ready", "content_type", "created_at"]
     search_fields = ["name", "original_name", "public_id", "sha256", "caption", "character__name"]
     list_select_related = ["character"]
     fields = [

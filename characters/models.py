@@ -1,9 +1,19 @@
-"""Who: a character and its reference images. Knows nothing of training or pictures made later."""
+"""Who: a character, its reference images and all that is said about them. Knows nothing of training or generation."""
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
+from django.db.models import F, Func, Q, Value
+from django.db.models.functions import Length, Lower
 from django.urls import reverse
 
+from isengard import storage
 from isengard.ids import new_id
+from isengard.jobs.models import Job
+
+# What separates words in a file name, a caption or a tag; Postgres' own parser takes IMG_1.jpg for one word.
+PUNCTUATION = r"""_-.,;:!?/\|()[]{}<>'"`~@#$%^&*+="""
+LIVING = Q(deleted_at__isnull=True)
 
 
 def character_id() -> str:
@@ -20,7 +30,7 @@ class CharacterQuerySet(models.QuerySet["Character"]):
 
     def with_image_count(self) -> "CharacterQuerySet":
         """Adds `image_count`, counted and never stored, so that it cannot drift."""
-        return self.annotate(image_count=models.Count("images", distinct=True))
+        return self.annotate(image_count=models.Count("images", Q(images__deleted_at=None), distinct=True))
 
 
 class Character(models.Model):
@@ -46,13 +56,39 @@ class Character(models.Model):
 
 class ImageQuerySet(models.QuerySet["ReferenceImage"]):
     def newest_first(self) -> "ImageQuerySet":
-        return self.order_by("-created_at", "-id")
+        return self.order_by("-id")
 
-    def for_training(self) -> "ImageQuerySet":
-        return self.exclude(split=ReferenceImage.Split.REFERENCE).order_by("id")
+    def for_training(self, synthetic: bool = True) -> "ImageQuerySet":
+        """Photos of the train split and, unless told otherwise, synthetic ones; never what the doctor has blocked."""
+        splits = [ReferenceImage.Split.TRAIN, *([ReferenceImage.Split.SYNTHETIC] if synthetic else [])]
+        return self.filter(split__in=splits).exclude(verdict=ReferenceImage.Verdict.BLOCKED).order_by("id")
 
     def without_thumbs(self) -> "ImageQuerySet":
         return self.filter(thumb_ready=False)
+
+    def binned(self) -> "ImageQuerySet":
+        return self.filter(deleted_at__isnull=False)
+
+
+class EveryImage(models.Manager.from_queryset(ImageQuerySet)):  # type: ignore[misc]  # a class made at run time
+    """Rows in the bin too. The search column is only ever compared, so it is not read."""
+
+    def get_queryset(self) -> ImageQuerySet:
+        found: ImageQuerySet = super().get_queryset().defer("words")
+        return found
+
+
+class LivingImages(EveryImage):
+    """Every row but those in the bin."""
+
+    def get_queryset(self) -> ImageQuerySet:
+        return super().get_queryset().filter(LIVING)
+
+
+def _plain(field: str) -> Lower:
+    """Lower case by the database's own rules: its text search folds only ASCII under the C locale."""
+    spaces = Value(" " * len(PUNCTUATION))
+    return Lower(Func(F(field), Value(PUNCTUATION), spaces, function="translate", output_field=models.TextField()))
 
 
 class ReferenceImage(models.Model):
@@ -61,6 +97,13 @@ class ReferenceImage(models.Model):
     class Split(models.TextChoices):
         TRAIN = "train", "Train"
         REFERENCE = "reference", "Reference only"
+        SYNTHETIC = "synthetic", "Synthetic"
+
+    class Verdict(models.TextChoices):
+        UNCHECKED = "unchecked", "Not checked yet"
+        READY = "ready", "Ready"
+        ATTENTION = "attention", "Needs attention"
+        BLOCKED = "blocked", "Blocked"
 
     public_id = models.CharField(max_length=16, unique=True, default=image_id, editable=False)
     character = models.ForeignKey(Character, on_delete=models.CASCADE, related_name="images")
@@ -75,21 +118,69 @@ class ReferenceImage(models.Model):
     height = models.PositiveIntegerField()
     size_bytes = models.PositiveBigIntegerField()
     split = models.CharField(max_length=12, choices=Split.choices, default=Split.TRAIN)
+    made_by = models.CharField(max_length=20, blank=True, help_text="the generation a synthetic picture came from")
     caption = models.TextField(max_length=2000, blank=True)
+    verdict = models.CharField(
+        max_length=12, choices=Verdict.choices, default=Verdict.UNCHECKED, help_text="written by the doctor only"
+    )
+    mask = models.CharField(max_length=200, blank=True, help_text="storage key: grey PNG, white is the person")
+    mask_by = models.CharField(max_length=8, blank=True, help_text="auto or user")
     color = models.CharField(
         max_length=7, default="#20242c", help_text="dominant colour, shown while the picture loads"
     )
     thumb_ready = models.BooleanField(default=False)
+    missing_at = models.DateTimeField(null=True, blank=True, help_text="when its file was found gone from the disk")
+    deleted_at = models.DateTimeField(null=True, blank=True, help_text="in the bin since, for a minute of undo")
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = ImageQuerySet.as_manager()
+    tags: "models.ManyToManyField[Tag, ImageTag]" = models.ManyToManyField(
+        "Tag", through="ImageTag", related_name="images"
+    )
+    tag_text = models.TextField(
+        blank=True, help_text="its tags in order, comma separated: for searching and showing; written with the tags"
+    )
+    pixels = models.GeneratedField(
+        expression=F("width") * F("height"), output_field=models.IntegerField(), db_persist=True
+    )
+    caption_length = models.GeneratedField(
+        expression=Length("caption"), output_field=models.IntegerField(), db_persist=True
+    )
+    words = models.GeneratedField(
+        expression=Func(
+            SearchVector(
+                _plain("original_name"), _plain("name"), _plain("caption"), _plain("tag_text"), config="simple"
+            ),
+            function="strip",
+            output_field=SearchVectorField(),
+        ),
+        output_field=SearchVectorField(),
+        db_persist=True,
+        help_text="what the search box looks in",
+    )
+
+    objects = LivingImages()
+    everything = EveryImage()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["character", "sha256"], name="image_once_per_character"),
-            models.UniqueConstraint(fields=["character", "name"], name="image_name_once_per_character"),
+            models.UniqueConstraint(fields=["character", "sha256"], condition=LIVING, name="image_once_per_character"),
+            models.UniqueConstraint(
+                fields=["character", "name"], condition=LIVING, name="image_name_once_per_character"
+            ),
         ]
-        indexes = [models.Index(fields=["character", "-created_at", "-id"], name="image_newest")]
+        # One for each order that the dataset's pages walk along (all end in the id) and each rare thing looked for.
+        indexes = [
+            models.Index(fields=["character", "id"], condition=LIVING, name="image_of_character"),
+            models.Index(fields=["split", "id"], condition=LIVING, name="image_by_split"),
+            models.Index(fields=["verdict", "id"], condition=LIVING, name="image_by_verdict"),
+            models.Index(Lower("name"), "id", condition=LIVING, name="image_by_name"),
+            models.Index(fields=["pixels", "id"], condition=LIVING, name="image_by_pixels"),
+            models.Index(fields=["caption_length", "id"], condition=LIVING, name="image_by_caption_length"),
+            GinIndex(fields=["words"], name="image_words"),
+            models.Index(fields=["id"], condition=Q(missing_at__isnull=False), name="image_missing"),
+            models.Index(fields=["deleted_at"], condition=~LIVING, name="image_binned"),
+            models.Index(fields=["created_at"], condition=Q(thumb_ready=False), name="image_without_thumb"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} of {self.character_id}"
@@ -105,6 +196,96 @@ class ReferenceImage(models.Model):
     @property
     def thumb_512(self) -> str:
         return f"{self.get_absolute_url()}&size=512"
+
+    @property
+    def missing(self) -> bool:
+        """Its file is not where it should be: somebody deleted it, or a disk is not there."""
+        return not storage.absolute(self.file).is_file()
+
+
+class Tag(models.Model):
+    """A word or phrase that people sort photos by: lower case, 1 to 50 printable characters, no comma."""
+
+    name = models.CharField(max_length=50, unique=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ImageTag(models.Model):
+    image = models.ForeignKey(ReferenceImage, on_delete=models.CASCADE, related_name="+")
+    tag = models.ForeignKey(Tag, on_delete=models.CASCADE, related_name="+", db_index=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tag", "image"], name="tag_once_per_image")]
+
+    def __str__(self) -> str:
+        return f"{self.tag_id} on {self.image_id}"
+
+
+class Examination(models.Model):
+    """What the doctor measured on one photo and thinks of it. A picture that cannot be read has no numbers."""
+
+    image = models.OneToOneField(ReferenceImage, on_delete=models.CASCADE, related_name="examination")
+    checked_at = models.DateTimeField(auto_now=True)
+    version = models.PositiveSmallIntegerField(help_text="of the thresholds it was judged by")
+    sharpness = models.FloatField(null=True)
+    brightness = models.FloatField(null=True)
+    contrast = models.FloatField(null=True)
+    phash = models.BigIntegerField(null=True, help_text="64 bits, signed: near-duplicates differ in few of them")
+    faces = models.JSONField(
+        default=list, help_text="list of {x, y, width, height, score, drawn}, fractions of the stored picture"
+    )
+    framing = models.CharField(max_length=8, default="none", help_text="close, half, full or none")
+    findings = models.JSONField(default=list, help_text="list of {code, level, text, fix}; level attention or blocked")
+    ignored = models.JSONField(default=list, help_text="codes of findings that the user waved through")
+
+    def __str__(self) -> str:
+        return f"examination of {self.image_id}"
+
+
+class Crop(models.Model):
+    """A part of the photo that is trained on: fractions of the stored picture, which stays whole."""
+
+    image = models.ForeignKey(ReferenceImage, on_delete=models.CASCADE, related_name="crops")
+    kind = models.CharField(max_length=8, help_text="main (instead of the photo), face or half (besides it)")
+    x = models.FloatField()
+    y = models.FloatField()
+    width = models.FloatField()
+    height = models.FloatField()
+    by = models.CharField(max_length=8, help_text="auto or user")
+    enabled = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["image", "kind"], name="crop_once_per_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} crop of {self.image_id}"
+
+
+class CaptionVersion(models.Model):
+    """A text that the caption once was, newest last; the newest 20 of a photo are kept."""
+
+    image = models.ForeignKey(ReferenceImage, on_delete=models.CASCADE, related_name="caption_versions")
+    text = models.TextField(max_length=2000, blank=True)
+    by = models.CharField(max_length=10, help_text="user, template, model, bulk or import")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"caption of {self.image_id}"
+
+
+class DatasetTask(models.Model):
+    """The product row of a job over photos of one character."""
+
+    job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="dataset_task")
+    character = models.ForeignKey(Character, on_delete=models.CASCADE, related_name="dataset_tasks")
+    kind = models.CharField(max_length=10, help_text="examine, caption or mask")
+    options = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.character_id}"
 
 
 class SampleMade(models.Model):

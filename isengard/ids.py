@@ -3,8 +3,8 @@
 import re
 import secrets
 
-LENGTH = {"char": 8, "train": 12, "gen": 12, "lora": 12, "img": 12}
-PATTERN = re.compile(r"(?:char-[0-9a-f]{8}|(?:train|gen|lora|img)-[0-9a-f]{12})")
+LENGTH = {"char": 8, "train": 12, "gen": 12, "lora": 12, "img": 12, "data": 12}
+PATTERN = re.compile(r"(?:char-[0-9a-f]{8}|(?:train|gen|lora|img|data)-[0-9a-f]{12})")
 
 
 def new_id(prefix: str) -> str:

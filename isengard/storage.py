@@ -37,6 +37,10 @@ def thumb_key(character: str, image: str, size: int) -> str:
     return f"characters/{character}/thumbs/{image}-{size}.webp"
 
 
+def mask_key(character: str, image: str) -> str:
+    return f"characters/{character}/masks/{image}.png"
+
+
 def character_folders(character: str) -> tuple[str, str]:
     """Everything kept under a character's own name: photos with thumbnails, and LoRAs."""
     return f"characters/{character}", f"loras/{character}"

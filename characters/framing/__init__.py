@@ -1,0 +1,1 @@
+"""Crops and masks: which part of a photo is trained on. Knows nothing of training."""

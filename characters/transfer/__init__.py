@@ -1,0 +1,1 @@
+"""Datasets in and out: archives of photos with everything said about them. Knows nothing of training."""
