@@ -3,31 +3,24 @@
 Knows files and limits; nothing of rows, requests or characters beyond their ids."""
 
 import hashlib
-import json
 import re
-import subprocess
-import sys
 import tempfile
-import threading
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from django.conf import settings
 
 from isengard import storage
+from isengard.engine import confined
 from isengard.errors import Invalid, Unavailable
 
-PROGRAM = Path(__file__).with_name("decoding.py")
-WALL_SECONDS = 40
-# Nothing of ours: a decoder that is taken over finds no database address and no key.
-CHILD_ENV = {"LANG": "C.UTF-8"}
 CHUNK = 1 << 20
-# Two pictures at once: each may take a processor and, at 50 million pixels, some 700 MB.
-SEATS = threading.BoundedSemaphore(2)
+# A small packed picture may be a large clean one.
+LARGEST_CLEAN = 8
 MAX_NAME = 100
 EXTENSIONS = {"jpg": ("jpg", "jpeg", "jpe", "jfif"), "png": ("png",)}
 
@@ -86,32 +79,11 @@ def too_large() -> Invalid:
 def decoded(source: Path) -> Decoded:
     """The clean picture beside `source`, made by a confined child process. Invalid: with the reason in plain words."""
     target = source.with_name("clean")
-    limits = json.dumps({"min_side": settings.PHOTO_MIN_SIDE, "largest_file": 8 * settings.PHOTO_MAX_BYTES})
-    argv = [sys.executable, "-I", str(PROGRAM), str(source), str(target), limits]
-    with SEATS:
-        answer = _answer(argv)
+    largest = LARGEST_CLEAN * settings.PHOTO_MAX_BYTES
+    answer = confined.decode(source, target, min_side=settings.PHOTO_MIN_SIDE, largest_file=largest)
     if "code" in answer:
         raise Invalid(answer["code"], answer["reason"])
     return Decoded(path=target, **answer)
-
-
-def _answer(argv: list[str]) -> dict[str, Any]:
-    try:
-        child = subprocess.run(argv, capture_output=True, timeout=WALL_SECONDS, stdin=subprocess.DEVNULL, env=CHILD_ENV)
-    except subprocess.TimeoutExpired:
-        return _gave_up()
-    if child.returncode != 0 or not child.stdout:
-        return _gave_up()
-    answer: dict[str, Any] = json.loads(child.stdout)
-    return answer
-
-
-def _gave_up() -> dict[str, Any]:
-    """The decoder was stopped by its limits or crashed: whatever the file is, it is no ordinary photo."""
-    return {
-        "code": "image_too_heavy",
-        "reason": "It could not be decoded within the limits of a photo. Export it again.",
-    }
 
 
 def display_text(name: str) -> str:

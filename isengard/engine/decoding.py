@@ -1,12 +1,13 @@
 """Decodes one untrusted picture in a process of its own: `python -I decoding.py SOURCE TARGET '{"limits"}'`.
 
-Run as a program by photos.py, never imported by the web process: it is the only code that hands a stranger's bytes to
-an image library. Limits its own processor time, memory and file size first. Answers with one JSON line, either
+Run as a program by confined.py, never imported by the web process: it is the only code that hands a stranger's bytes
+to an image library. Limits its own processor time, memory and file size first. Answers with one JSON line, either
 {"extension", "content_type", "width", "height", "color"} or {"code", "reason"}. Knows neither Django nor the studio."""
 
 import json
 import re
 import resource
+import shutil
 import sys
 import warnings
 from io import BytesIO
@@ -23,6 +24,11 @@ LOSSY = ("JPEG", "MPO", "HEIF", "AVIF")
 SIGNATURE = re.compile(rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|....ftyp(?:hei|hev|mif|msf|avi)", re.DOTALL)
 # What the decoders raise on mutated files (found by 3,000 mutations of all six formats).
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, RuntimeError)
+# What we store; 4:4:4, because a face's colours are not to be halved twice.
+JPEG: dict[str, Any] = {"quality": 95, "subsampling": 0}
+END = b"\xff\xd9"
+# Inside the pixels every 0xFF is followed by 0: anything else would be another part of the file.
+MARKER = re.compile(rb"\xff[^\x00]")
 CPU_SECONDS = 20
 MEMORY_BYTES = 3 << 30
 MAX_SIDE = 8192
@@ -43,15 +49,21 @@ def confine(largest_file: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def decode(source: Path, target: Path, min_side: int) -> dict[str, Any]:
-    """Writes the picture of `source` to `target`: upright, sRGB, RGB, without metadata. Refused: with the reason."""
+def decode(source: Path, target: Path, min_side: int, grey: bool = False) -> dict[str, Any]:
+    """Writes the picture of `source` to `target`: upright, sRGB, RGB, without metadata. Refused: with the reason.
+
+    `grey`: as an 8-bit grey PNG (a mask). A file that this function wrote comes out as it went in."""
     image = _opened(source)
     kind = str(image.format)
     _check_size(image, min_side)
     lossy = kind in LOSSY or (kind == "WEBP" and b"VP8L" not in source.read_bytes()[:65536])
     clean = to_srgb(upright(_loaded(image)))
-    if lossy:
-        clean.save(target, "JPEG", quality=95, subsampling=0)
+    if grey:
+        lossy, clean = False, clean.convert("L")
+    if kind == "JPEG" and lossy and is_ours(source.read_bytes(), image.size):
+        shutil.copyfile(source, target)
+    elif lossy:
+        clean.save(target, "JPEG", **JPEG)
     else:
         clean.save(target, "PNG", compress_level=4)
     return {
@@ -150,6 +162,26 @@ def dominant_color(image: Image.Image) -> str:
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
+def is_ours(data: bytes, size: tuple[int, int]) -> bool:
+    """True for a JPEG as `decode` writes it: every byte before its pixels is ours, and nothing comes after them.
+
+    Writing it again would lose a little each time that a dataset is exported and imported."""
+    header = _header(size)
+    pixels_end = len(data) - len(END)
+    return data.startswith(header) and data.endswith(END) and not MARKER.search(data, len(header), pixels_end)
+
+
+def _header(size: tuple[int, int]) -> bytes:
+    """What JPEG files of ours begin with: only the two sides differ between them."""
+    buffer = BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "JPEG", **JPEG)
+    data = buffer.getvalue()
+    sides, scan = data.index(b"\xff\xc0") + 5, data.index(b"\xff\xda")
+    end = scan + 2 + int.from_bytes(data[scan + 2 : scan + 4])
+    width, height = size
+    return data[:sides] + height.to_bytes(2) + width.to_bytes(2) + data[sides + 4 : end]
+
+
 def _too_many_pixels() -> Refused:
     millions = MAX_PIXELS // 1_000_000
     return Refused("too_many_pixels", f"It has more than {millions} million pixels. Make it smaller and try again.")
@@ -163,7 +195,7 @@ def main(source: str, target: str, limits: str) -> None:
     given = json.loads(limits)
     confine(given["largest_file"])
     try:
-        answer = decode(Path(source), Path(target), given["min_side"])
+        answer = decode(Path(source), Path(target), given["min_side"], given["grey"])
     except Refused as error:
         answer = {"code": error.code, "reason": error.reason}
     except MemoryError:

@@ -104,7 +104,73 @@ class GenerateSpec:
         return cls(**{**data, "base": BaseModel(**data["base"]), "loras": loras, "seeds": tuple(data["seeds"])})
 
 
-Spec = TrainSpec | GenerateSpec
+@dataclass(frozen=True)
+class MaskImage:
+    """A photo to mask: the number its event carries, absolute paths of photo and PNG, faces as fractions, main first."""
+
+    index: int
+    path: str
+    out: str
+    faces: tuple[tuple[float, float, float, float], ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "MaskImage":
+        """TypeError or KeyError: the sender speaks another version."""
+        return cls(**{**data, "faces": tuple(tuple(face) for face in data["faces"])})
+
+
+@dataclass(frozen=True)
+class MaskSpec:
+    """Masks of the person, or of the face alone, for photos as they are stored."""
+
+    job: str
+    shape: Literal["person", "face"]
+    images: tuple[MaskImage, ...]
+    kind: Literal["mask"] = "mask"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "MaskSpec":
+        """TypeError or KeyError: the sender speaks another version."""
+        return cls(**{**data, "images": tuple(MaskImage.from_dict(image) for image in data["images"])})
+
+
+@dataclass(frozen=True)
+class UnpackMember:
+    """One picture of an archive: the number its event carries, its place in the archive's list, and its mask's."""
+
+    index: int
+    entry: int
+    mask: int | None = None
+
+
+@dataclass(frozen=True)
+class UnpackSpec:
+    """Pictures of a ZIP to decode into `out_dir`, as `<index>` without an extension (`<index>-mask` beside it).
+
+    `min_side` in pixels, `largest_file` in bytes of a clean picture; `done` members came out of an earlier attempt."""
+
+    job: str
+    archive: str
+    out_dir: str
+    members: tuple[UnpackMember, ...]
+    min_side: int
+    largest_file: int
+    done: int = 0
+    kind: Literal["unpack"] = "unpack"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "UnpackSpec":
+        """TypeError or KeyError: the sender speaks another version."""
+        return cls(**{**data, "members": tuple(UnpackMember(**member) for member in data["members"])})
+
+
+Spec = TrainSpec | GenerateSpec | UnpackSpec
 
 
 def spec_from_dict(data: dict[str, Any]) -> Spec:
@@ -113,4 +179,6 @@ def spec_from_dict(data: dict[str, Any]) -> Spec:
         return TrainSpec.from_dict(data)
     if data.get("kind") == "generate":
         return GenerateSpec.from_dict(data)
+    if data.get("kind") == "unpack":
+        return UnpackSpec.from_dict(data)
     raise ValueError(f"unknown kind of spec: {data.get('kind')!r}")

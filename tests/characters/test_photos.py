@@ -14,9 +14,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image, ImageCms
 from rest_framework.test import APIClient
 
-from characters import decoding, photos, services
+from characters import photos, services
 from characters.models import Character
 from isengard import storage
+from isengard.engine import confined, decoding
 from isengard.errors import Invalid, NotFound, Unavailable
 from tests.pictures import encoded, picture
 
@@ -207,8 +208,21 @@ def test_a_file_over_the_cap_is_refused_before_it_is_decoded(character: Characte
 
 
 def test_a_decoder_that_takes_too_long_is_stopped(character: Character, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photos, "WALL_SECONDS", 0.001)
+    monkeypatch.setattr(confined, "WALL_SECONDS", 0.001)
     assert refused(character, encoded()) == "image_too_heavy"
+
+
+def test_a_photo_of_ours_comes_back_byte_for_byte(tmp_path: Path) -> None:
+    (tmp_path / "camera.jpg").write_bytes(encoded(picture(97, 61), "JPEG", quality=80))
+    decoding.decode(tmp_path / "camera.jpg", tmp_path / "once", 1)
+    decoding.decode(tmp_path / "once", tmp_path / "twice", 1)
+    assert (tmp_path / "twice").read_bytes() == (tmp_path / "once").read_bytes()
+
+
+def test_something_hidden_between_the_pixels_and_the_end_is_not_kept() -> None:
+    ours = encoded(picture(64, 64), "JPEG", **decoding.JPEG)
+    assert decoding.is_ours(ours, (64, 64))
+    assert not decoding.is_ours(ours[:-2] + b"\xff\xe1\x00\x06GPS!" + ours[-2:], (64, 64))
 
 
 def test_nothing_is_taken_when_the_disk_is_nearly_full(character: Character, settings: LazySettings) -> None:

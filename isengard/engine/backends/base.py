@@ -5,9 +5,10 @@ No torch here: a backend imports what it needs when it first works."""
 from dataclasses import dataclass
 from typing import Protocol
 
+from isengard.engine import unpacking
 from isengard.engine.errors import EngineError
 from isengard.engine.events import Event, Sink, Stop
-from isengard.engine.specs import GenerateSpec, TrainSpec, spec_from_dict
+from isengard.engine.specs import GenerateSpec, TrainSpec, UnpackSpec, spec_from_dict
 
 
 class Backend(Protocol):
@@ -50,4 +51,7 @@ class Working:
             raise EngineError("bad_spec", message) from error
         if isinstance(spec, TrainSpec):
             return self.backend.train(spec, sink, stop)
+        if isinstance(spec, UnpackSpec):
+            # No model is behind it, so no backend is asked.
+            return unpacking.unpack(spec, sink, stop)
         return self.backend.generate(spec, sink, stop)
