@@ -1,12 +1,9 @@
-"""Where the trigger word goes: into captions, sample prompts and the prompts of pictures. Plain strings, no models."""
+"""Where the trigger word goes: into sample prompts and the prompts of pictures (captions: characters.captions.text)."""
 
-import re
+from characters.captions.text import PLACEHOLDER, class_word, contains
+from characters.captions.text import training_text as caption
 
-PLACEHOLDER = "{trigger_word}"
-# The nouns that a caption uses for its subject; the trigger takes their place, so that it alone names the person.
-SUBJECT = re.compile(r"\b(?:an?|the) (?:woman|man|girl|boy|person)\b", re.IGNORECASE)
-CLASS = re.compile(r"\b(woman|man|girl|boy)\b", re.IGNORECASE)
-DEFAULT_CLASS = "person"
+__all__ = ["BUILT_IN", "caption", "class_word", "contains", "insert_trigger", "leak_check", "sample_prompts"]
 
 # Drawn during training; the seed stays, so a column of them shows the learning.
 BUILT_IN = (
@@ -17,35 +14,10 @@ BUILT_IN = (
 )
 
 
-def contains(text: str, trigger: str) -> bool:
-    """True when the trigger stands in the text as a word of its own, in its exact case."""
-    return re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", text) is not None
-
-
 def insert_trigger(prompt: str, trigger: str) -> str:
     """The prompt with the trigger in it: at `{trigger_word}`, where it already is, else in front."""
     filled = prompt.replace(PLACEHOLDER, trigger).strip()
     return filled if contains(filled, trigger) else f"{trigger}, {filled}"
-
-
-def caption(text: str, trigger: str) -> str:
-    """A photo's caption as training reads it: "a woman, smiling" → "ohwx, smiling"; none → "a photo of ohwx"."""
-    if not text.strip():
-        return f"a photo of {trigger}"
-    filled = text.replace(PLACEHOLDER, trigger).strip()
-    if contains(filled, trigger):
-        return filled
-    # A function, because a replacement string would read backslashes in the trigger.
-    named, found = SUBJECT.subn(lambda _: trigger, filled, count=1)
-    return named if found else f"{trigger}, {filled}"
-
-
-def class_word(*texts: str) -> str:
-    """What the person is one of, from the first text that says so ("ohwx woman, smiling" → "woman")."""
-    for text in texts:
-        if match := CLASS.search(text):
-            return match[1].lower()
-    return DEFAULT_CLASS
 
 
 def leak_check(class_word: str) -> str:
