@@ -170,7 +170,45 @@ class UnpackSpec:
         return cls(**{**data, "members": tuple(UnpackMember(**member) for member in data["members"])})
 
 
-Spec = TrainSpec | GenerateSpec | UnpackSpec
+@dataclass(frozen=True)
+class CaptionModel:
+    """A captioner to ask: its key (comes back in events), its name for people, its folder, how much it should say."""
+
+    key: str
+    label: str
+    kind: Literal["blip", "florence2"]
+    path: str
+    detail: Literal["short", "detailed", "long"] = "short"
+
+
+@dataclass(frozen=True)
+class CaptionImage:
+    """A photo to describe: the number that its event carries, its absolute path."""
+
+    index: int
+    path: str
+
+
+@dataclass(frozen=True)
+class CaptionSpec:
+    """Descriptions of photos, by each of the models in turn."""
+
+    job: str
+    models: tuple[CaptionModel, ...]
+    images: tuple[CaptionImage, ...]
+    kind: Literal["caption"] = "caption"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "CaptionSpec":
+        """TypeError or KeyError: the sender speaks another version."""
+        models = tuple(CaptionModel(**model) for model in data["models"])
+        return cls(**{**data, "models": models, "images": tuple(CaptionImage(**image) for image in data["images"])})
+
+
+Spec = TrainSpec | GenerateSpec | CaptionSpec | UnpackSpec | MaskSpec
 
 
 def spec_from_dict(data: dict[str, Any]) -> Spec:
@@ -179,6 +217,10 @@ def spec_from_dict(data: dict[str, Any]) -> Spec:
         return TrainSpec.from_dict(data)
     if data.get("kind") == "generate":
         return GenerateSpec.from_dict(data)
+    if data.get("kind") == "mask":
+        return MaskSpec.from_dict(data)
     if data.get("kind") == "unpack":
         return UnpackSpec.from_dict(data)
+    if data.get("kind") == "caption":
+        return CaptionSpec.from_dict(data)
     raise ValueError(f"unknown kind of spec: {data.get('kind')!r}")

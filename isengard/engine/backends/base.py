@@ -8,7 +8,7 @@ from typing import Protocol
 from isengard.engine import unpacking
 from isengard.engine.errors import EngineError
 from isengard.engine.events import Event, Sink, Stop
-from isengard.engine.specs import GenerateSpec, TrainSpec, UnpackSpec, spec_from_dict
+from isengard.engine.specs import CaptionSpec, GenerateSpec, MaskSpec, TrainSpec, UnpackSpec, spec_from_dict
 
 
 class Backend(Protocol):
@@ -30,6 +30,10 @@ class Backend(Protocol):
 
     def generate(self, spec: GenerateSpec, sink: Sink, stop: Stop) -> Event:
         """Makes the pictures; the fields of the `result` event. What it loaded may stay loaded for the next call."""
+        ...
+
+    def caption(self, spec: CaptionSpec, sink: Sink, stop: Stop) -> Event:
+        """Describes photos with models from disk; the fields of the `result` event. EngineError: a model is broken."""
         ...
 
     def close(self) -> None:
@@ -54,4 +58,11 @@ class Working:
         if isinstance(spec, UnpackSpec):
             # No model is behind it, so no backend is asked.
             return unpacking.unpack(spec, sink, stop)
+        if isinstance(spec, MaskSpec):
+            # OpenCV is only imported by an engine that needs it.
+            from isengard.engine import masks
+
+            return masks.make(spec, sink, stop)
+        if isinstance(spec, CaptionSpec):
+            return self.backend.caption(spec, sink, stop)
         return self.backend.generate(spec, sink, stop)
