@@ -41,7 +41,10 @@ def create(request: HttpRequest) -> HttpResponse:
         except DomainError as error:
             _place(form, error)
         else:
-            return redirect_to(request, character.get_absolute_url())
+            made = redirect_to(request, character.get_absolute_url())
+            # For the photos that were chosen on this page before there was anybody to give them to.
+            made.headers["X-Upload-Url"] = reverse("api-character-images", args=[character.public_id])
+            return made
     status = 422 if request.method == "POST" else 200
     return render(request, "characters/create.html", {"form": form}, status=status)
 

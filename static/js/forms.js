@@ -141,6 +141,7 @@ htmx.onLoad((node) => {
   within("input[type=range]").forEach(fillTrack);
   within("[data-match]").forEach(unlock);
   within("[data-enables]").forEach(enable);
+  within("[aria-invalid=true]")[0]?.focus();
   within("[data-select]").forEach(tellSelection);
   for (const details of within("details[data-remember]")) if (localStorage.getItem(`open:${details.dataset.remember}`)) details.open = true;
   const scope = node.closest("[data-select]");

@@ -1,129 +1,99 @@
 // Photos in: drag and drop or picker, one request per file, three at a time, progress and a reason per file, retry.
 // Without JavaScript the same file input is sent by its form. Knows the answer {uploaded, rejected: [{filename, reason}]}.
 
-const { make, toast, fail, request, failureSentence, correlationId, csrfToken, lost } = window.isengard;
-const AT_ONCE = 3;
+const { make, toast, failureSentence } = window.isengard;
+const AT_ONCE = 3, PREVIEWS = 40;
 const boxes = new WeakMap();
-
-const emptyState = () => ({ waiting: [], active: 0, counts: { done: 0, skipped: 0, failed: 0 }, total: 0 });
-const boxState = (box) => boxes.get(box) ?? boxes.set(box, emptyState()).get(box);
+const stateOf = (box) => boxes.get(box) ?? boxes.set(box, { waiting: [], active: 0, total: 0, done: 0, skipped: 0, failed: 0 }).get(box);
+const part = (box, name) => box.querySelector(`[data-upload-${name}]`);
 
 function tell(row, state, note) {
   row.dataset.state = state;
   row.querySelector(".upload-note").textContent = note;
-  row.querySelector("[data-upload-retry]").hidden = state !== "failed";
+  part(row, "retry").hidden = state !== "failed";
 }
-function addRow(box, file) {
-  const list = box.querySelector("[data-upload-list]");
-  const row = box.querySelector("[data-upload-template]").content.firstElementChild.cloneNode(true);
-  row.querySelector(".upload-name").textContent = file.name;
-  const image = row.querySelector("img");
+// Thousands of files at once get their row when their turn comes: a decoded photo per row would fill the memory.
+function rowOf(box, entry) {
+  if (entry.row) return entry.row;
+  const row = entry.row = part(box, "template").content.firstElementChild.cloneNode(true), image = row.querySelector("img");
+  row.querySelector(".upload-name").textContent = entry.file.name;
   image.onload = image.onerror = () => URL.revokeObjectURL(image.src);
-  image.src = URL.createObjectURL(file);
-  row.querySelector("[data-upload-retry]").addEventListener("click", () => { boxState(box).counts.failed -= 1; enqueue(box, file, row); });
-  list.hidden = false;
-  list.append(row);
+  image.src = URL.createObjectURL(entry.file);
+  part(row, "retry").onclick = () => { stateOf(box).failed -= 1; enqueue(box, entry); };
+  part(box, "list").hidden = false;
+  part(box, "list").append(row);
   return row;
 }
-function enqueue(box, file, row) {
-  tell(row, "waiting", box.dataset.uploadUrl ? "Waiting" : "Uploads when you create the character");
-  boxState(box).waiting.push({ file, row });
+function enqueue(box, entry) {
+  const { waiting } = stateOf(box);
+  waiting.push(entry);
+  if (waiting.length <= PREVIEWS) tell(rowOf(box, entry), "waiting", box.dataset.uploadUrl ? "Waiting" : "Uploads when you create the character");
   pump(box);
 }
 function add(box, files) {
-  const state = boxState(box);
-  for (const file of files) { state.total += 1; enqueue(box, file, addRow(box, file)); }
+  for (const file of files) { stateOf(box).total += 1; enqueue(box, { file }); }
   summarize(box);
 }
-function pump(box) {
-  const state = boxState(box);
-  while (box.dataset.uploadUrl && state.active < AT_ONCE && state.waiting.length) {
-    state.active += 1;
-    const { file, row } = state.waiting.shift();
-    send(box.dataset.uploadUrl, file, row).then(({ outcome, note }) => {
-      state.active -= 1;
-      state.counts[outcome] += 1;
-      tell(row, outcome, note);
-      summarize(box);
-      pump(box);
-      if (!state.active && !state.waiting.length) finish(box);
-    });
-  }
+async function pump(box) {
+  const state = stateOf(box);
+  if (!box.dataset.uploadUrl || state.active >= AT_ONCE || !state.waiting.length) return;
+  const entry = state.waiting.shift(), row = rowOf(box, entry);
+  state.active += 1;
+  pump(box);
+  const [outcome, note, pause] = await send(box.dataset.uploadUrl, entry.file, row);
+  tell(row, outcome, note);
+  if (pause) { state.waiting.unshift(entry); await new Promise((resolve) => { setTimeout(resolve, pause * 1000); }); }
+  else state[outcome] += 1;
+  if (outcome === "done") setTimeout(() => row.remove(), state.waiting.length ? 1000 : 4000);
+  state.active -= 1;
+  summarize(box);
+  if (state.active || state.waiting.length) pump(box);
+  else finish(box);
 }
 
-// XMLHttpRequest, because fetch does not tell how much of a file has gone.
-function send(url, file, row) {
+// htmx sends it, because its requests carry the token and the correlation id, and tell how much of a file has gone.
+async function send(url, file, row) {
+  let answer = null;
   tell(row, "sending", "");
-  const bar = row.querySelector("progress");
-  const body = new FormData();
-  body.append("files", file, file.name);
-  return new Promise((resolve) => {
-    const xhr = new XMLHttpRequest();
-    xhr.upload.onprogress = ({ loaded, total }) => { bar.value = loaded / total; };
-    xhr.onload = () => resolve(verdict(xhr));
-    xhr.onerror = () => { lost("http"); resolve({ outcome: "failed", note: failureSentence(0, "", "") }); };
-    xhr.open("POST", url);
-    const headers = { Accept: "application/json", "X-CSRFToken": csrfToken(), "X-Correlation-ID": correlationId() };
-    for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
-    xhr.send(body);
-  });
+  row.addEventListener("htmx:xhr:progress", ({ detail: { loaded, total } }) => { row.querySelector("progress").value = loaded / total; });
+  row.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => { answer = xhr; }, { once: true });
+  await htmx.ajax("POST", url, { source: row, swap: "none", values: { files: file }, headers: { Accept: "application/json" } }).catch(() => {});
+  return verdict(answer.status, answer.getResponseHeader("Content-Type") ?? "", answer);
 }
-function verdict(xhr) {
-  const type = xhr.getResponseHeader("Content-Type") ?? "";
-  if (xhr.status >= 400 || !type.includes("json")) return { outcome: "failed", note: failureSentence(xhr.status, type, xhr.responseText) };
+function verdict(status, type, xhr) {
+  if (status === 429) return ["waiting", "Waiting for its turn", Number(xhr.getResponseHeader("Retry-After")) || 5];
+  if (status < 200 || status >= 400 || !type.includes("json")) return ["failed", failureSentence(status, type, xhr.responseText)];
   const { rejected = [], skipped = [] } = JSON.parse(xhr.responseText);
-  if (rejected.length) return { outcome: "failed", note: rejected[0].reason };
-  if (skipped.length) return { outcome: "skipped", note: skipped[0].reason };
-  return { outcome: "done", note: "Added" };
+  if (rejected.length) return ["failed", rejected[0].reason];
+  return skipped.length ? ["skipped", skipped[0].reason] : ["done", "Added"];
 }
 function summarize(box) {
-  const { counts: { done, skipped, failed }, total } = boxState(box);
+  const { done, skipped, failed, total } = stateOf(box);
   const parts = [`${done} of ${total} added`, skipped && `${skipped} already there`, failed && `${failed} not added`];
   const textContent = box.dataset.uploadUrl ? parts.filter(Boolean).join(" · ") : `${total} chosen`;
-  Object.assign(box.querySelector("[data-upload-summary]"), { textContent, hidden: false });
+  Object.assign(part(box, "summary"), { textContent, hidden: false });
 }
 function finish(box) {
-  const { counts } = boxState(box);
-  htmx.trigger(document.body, box.dataset.uploadRefresh, { ...counts });
-  htmx.trigger(box, "upload:done", { ...counts });
-  if (counts.failed) toast({ message: `${counts.failed} of the photos could not be added. The list says why.`, level: "warning" });
-  else for (const row of box.querySelectorAll('[data-state="done"]')) setTimeout(() => row.remove(), 4000);
+  const { failed } = stateOf(box);
+  for (const name of box.dataset.uploadRefresh.split(" ")) htmx.trigger(document.body, name);
+  htmx.trigger(box, "upload:done", { failed });
+  if (failed) toast({ message: `${failed} of the photos could not be added. The list says why.`, level: "warning" });
 }
 
-// A form that makes the owner first: it is sent without files, the page it leads to says where they go.
-async function createThenUpload(form, box) {
-  const body = new FormData(form);
-  for (const input of form.querySelectorAll("input[type=file]")) body.delete(input.name);
-  const response = await request(form.action, { method: "POST", body }).catch((error) => {
-    if (![400, 422].includes(error.status)) fail(error);
-    else return error.response;
-  });
-  if (!response) return;
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  if (!response.redirected) return showErrors(form, page);
-  const url = page.querySelector("[data-upload-url]")?.dataset.uploadUrl;
-  if (!url) return location.assign(response.url);
-  const go = make("a", { href: response.url, className: "btn btn-primary", textContent: "Continue", hidden: true });
-  box.addEventListener("upload:done", ({ detail }) => { if (detail.failed) go.hidden = false; else location.assign(response.url); });
-  box.dataset.uploadUrl = url;
-  // The owner exists now: whatever happens to the files, the form must not make it a second time.
-  form.querySelector(".action-bar")?.replaceChildren(go);
-  history.replaceState(null, "", response.url);
-  pump(box);
-}
-function showErrors(form, page) {
-  for (const group of form.querySelectorAll(".field:not(:has([data-upload-url]))")) {
-    const id = group.querySelector("[id]")?.id, fresh = id && page.getElementById(id)?.closest(".field");
-    if (fresh) group.replaceWith(fresh);
-  }
-  form.querySelector("[aria-invalid=true]")?.focus();
-}
-
-document.addEventListener("submit", (event) => {
-  const box = document.querySelector(`[data-upload-form="#${CSS.escape(event.target.id)}"]`);
-  if (!box || !boxState(box).total) return;
+// A form that makes the owner first is sent without files; its answer says where they go. Then that page opens.
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  const { elt: form, xhr } = event.detail, page = xhr.getResponseHeader("HX-Redirect");
+  const box = form.id && document.querySelector(`[data-upload-form="#${CSS.escape(form.id)}"]`);
+  if (!page || !box || !stateOf(box).total) return;
   event.preventDefault();
-  createThenUpload(event.target, box).finally(() => event.target.dispatchEvent(new Event("form:free", { bubbles: true })));
+  const go = make("a", { href: page, className: "btn btn-primary", textContent: "Continue", hidden: true });
+  box.addEventListener("upload:done", ({ detail }) => { if (detail.failed) go.hidden = false; else location.assign(page); });
+  box.dataset.uploadUrl = xhr.getResponseHeader("X-Upload-Url");
+  // The owner exists now: whatever happens to the files, the form must not make it a second time.
+  form.querySelector(".action-bar").replaceChildren(go);
+  for (const old of form.querySelectorAll(".field-error")) old.remove();
+  history.replaceState(null, "", page);
+  pump(box);
 });
 document.addEventListener("change", ({ target }) => {
   const box = target.matches("input[type=file]") && target.closest("[data-upload-url]");
@@ -133,22 +103,15 @@ document.addEventListener("change", ({ target }) => {
 });
 
 // Dropping anywhere on a page with an upload box works; the veil says where it goes.
-const veil = make("div", { className: "drop-veil", textContent: "Drop the photos to add them", hidden: true });
-document.body.append(veil);
-const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+const veil = document.body.appendChild(make("div", { className: "drop-veil", textContent: "Drop the photos to add them", hidden: true }));
 const target = () => document.querySelector("dialog[open] [data-upload-url]") ?? document.querySelector("[data-upload-url]");
-document.addEventListener("dragover", (event) => {
-  if (!carriesFiles(event)) return;
+for (const kind of ["dragover", "drop"]) document.addEventListener(kind, (event) => {
+  if (!event.dataTransfer?.types.includes("Files")) return;
   event.preventDefault();
-  veil.hidden = !target();
+  const box = target(), dialog = box?.closest("dialog");
+  veil.hidden = !box || kind === "drop";
+  if (!box || kind === "dragover") return;
+  if (dialog && !dialog.open) dialog.showModal();
+  add(box, event.dataTransfer.files);
 });
 document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) veil.hidden = true; });
-document.addEventListener("drop", (event) => {
-  if (!carriesFiles(event)) return;
-  event.preventDefault();
-  veil.hidden = true;
-  const box = target();
-  const dialog = box?.closest("dialog");
-  if (dialog && !dialog.open) dialog.showModal();
-  if (box) add(box, event.dataTransfer.files);
-});
