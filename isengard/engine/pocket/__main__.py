@@ -1,12 +1,13 @@
-"""Command line of Pocket: `build` makes the weights, `sheet` draws prompts, `measure` counts, `photos`
-writes the sample photos."""
+"""Command line of Pocket: `build` makes the weights, `judges` the networks that judge them, `sheet` draws prompts,
+`measure` counts, `card` writes the counts into the model card, `photos` writes the sample photos."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
-from isengard.engine.pocket import WEIGHTS
+from isengard.engine.pocket import JUDGES, WEIGHTS
 
 
 def _build(arguments: argparse.Namespace) -> None:
@@ -22,14 +23,30 @@ def _build(arguments: argparse.Namespace) -> None:
 def _sheet(arguments: argparse.Namespace) -> None:
     from isengard.engine.pocket.sheet import draw_sheet
 
-    draw_sheet(arguments.weights, arguments.out)
+    draw_sheet(arguments.weights, arguments.out, size=arguments.size)
+
+
+def _judges(arguments: argparse.Namespace) -> None:
+    from isengard.engine.pocket.judge_training import Plan, train_judges
+
+    judges = train_judges(Plan(work=arguments.work, out=arguments.out, vae=arguments.weights / "vae"))
+    print(json.dumps(judges.figures, indent=1))
 
 
 def _measure(arguments: argparse.Namespace) -> None:
-    from isengard.engine.pocket.measure import prompt_control
+    from isengard.engine.pocket.card import table, write_results
+    from isengard.engine.pocket.measure import measure
 
-    for source, shares in prompt_control(arguments.weights, arguments.count).items():
-        print(f"{source:6}", "  ".join(f"{key} {share:.2f}" for key, share in shares.items()))
+    gates = measure(arguments.weights, arguments.count, arguments.size)
+    print(table(gates))
+    if arguments.out:
+        write_results(arguments.out, gates)
+
+
+def _card(arguments: argparse.Namespace) -> None:
+    from isengard.engine.pocket.card import write_card
+
+    write_card(arguments.card, arguments.results)
 
 
 def _photos(arguments: argparse.Namespace) -> None:
@@ -57,11 +74,23 @@ def _parser() -> argparse.ArgumentParser:
     sheet = commands.add_parser("sheet", help="a contact sheet of prompts")
     sheet.add_argument("--weights", type=Path, default=WEIGHTS)
     sheet.add_argument("--out", type=Path, default=Path("pocket-sheet.png"))
+    sheet.add_argument("--size", type=int, help="side of the drawn pictures; the native one unless told")
     sheet.set_defaults(run=_sheet)
-    measure = commands.add_parser("measure", help="how often the asked-for colours are drawn")
+    judges = commands.add_parser("judges", help="train the attribute reader and the identity embedder")
+    judges.add_argument("--work", type=Path, default=Path(".pocket-build/judges"), help="where the renders are kept")
+    judges.add_argument("--out", type=Path, default=JUDGES)
+    judges.add_argument("--weights", type=Path, default=WEIGHTS, help="whose autoencoder the renders go through")
+    judges.set_defaults(run=_judges)
+    measure = commands.add_parser("measure", help="autoencoder, prompt control and known names, read by the judges")
     measure.add_argument("--weights", type=Path, default=WEIGHTS)
-    measure.add_argument("--count", type=int, default=96)
+    measure.add_argument("--count", type=int, default=200, help="prompts")
+    measure.add_argument("--size", type=int, help="side of the drawn pictures; the native one unless told")
+    measure.add_argument("--out", type=Path, help="write the gates as JSON there too")
     measure.set_defaults(run=_measure)
+    card = commands.add_parser("card", help="put the gates of result files into the model card's table")
+    card.add_argument("results", type=Path, nargs="+")
+    card.add_argument("--card", type=Path, default=WEIGHTS.parent / "README.md")
+    card.set_defaults(run=_card)
     photos = commands.add_parser("photos", help="the sample character's photos with captions")
     photos.add_argument("--out", type=Path, required=True)
     photos.add_argument("--size", type=int, default=512)

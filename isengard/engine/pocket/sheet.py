@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import FluxPipeline
@@ -34,19 +35,29 @@ PROMPTS = (
     "a man, curly green hair, dark skin, black cap, smiling, white shirt, yellow background",
     "a portrait of a woman, long brown hair, pale skin, red square glasses, blue shirt, pink background",
     "a photo of a man, short blond hair, tan skin, freckles, laughing, black shirt, grey background",
+    "a woman, long green hair, dark skin, red square glasses, yellow cap, smiling, black shirt, white background",
+    "a man, curly black hair, brown skin, beard, top hat, laughing, yellow shirt, green background",
+    "a portrait of a woman, grey bob hair, pale skin, sunglasses, blue cap, serious, red shirt, orange background",
+    "a man, spiky blond hair, tan skin, moustache, red round glasses, surprised, blue shirt, purple background",
+    "a woman, short black hair, brown skin, freckles, red beanie, laughing, green shirt, yellow background",
+    "a photo of a man, long grey hair, dark skin, beard, green square glasses, smiling, white shirt, pink background",
+    "a woman, blue hair in a bun, tan skin, black beanie, surprised, close-up, yellow shirt, grey background",
+    "a man, bald, brown skin, sunglasses, top hat, serious, looking right, black shirt, blue background",
 )
 
 
-def load(folder: Path) -> tuple[FluxPipeline, dict[str, object]]:
+def load(folder: Path) -> tuple[FluxPipeline, dict[str, Any]]:
     """The pipeline in float32 and its pocket.json."""
     pipeline = FluxPipeline.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline, json.loads((folder / "pocket.json").read_text())
 
 
-def draw(pipeline: FluxPipeline, notes: dict[str, object], prompts: list[str], seed: int) -> list[Image.Image]:
-    """One picture per prompt at Pocket's native size; picture i starts from noise of seed + i."""
-    side = notes["native_size"]
+def draw(
+    pipeline: FluxPipeline, notes: dict[str, object], prompts: list[str], seed: int, size: int | None = None
+) -> list[Image.Image]:
+    """One picture per prompt, of Pocket's native size unless `size` says; picture i starts from noise of seed + i."""
+    side = size or notes["native_size"]
     pictures: list[Image.Image] = pipeline(
         prompts, negative_prompt=[str(notes["negative_prompt"])] * len(prompts), height=side, width=side,
         true_cfg_scale=notes["true_cfg_scale"], num_inference_steps=notes["steps"],
@@ -65,8 +76,8 @@ def paste(pictures: list[Image.Image], columns: int, side: int) -> Image.Image:
     return sheet
 
 
-def draw_sheet(folder: Path, out: Path, seed: int = 0) -> None:
+def draw_sheet(folder: Path, out: Path, seed: int = 0, size: int | None = None) -> None:
     """PROMPTS in order, eight to a row, as a PNG of 256 colours."""
     pipeline, notes = load(folder)
     out.parent.mkdir(parents=True, exist_ok=True)
-    paste(draw(pipeline, notes, list(PROMPTS), seed), 8, 128).quantize(256).save(out, optimize=True)
+    paste(draw(pipeline, notes, list(PROMPTS), seed, size), 8, 128).quantize(256).save(out, optimize=True)
