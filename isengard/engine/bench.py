@@ -98,7 +98,9 @@ class Kit:
 
     def train(self, name: str, **params: Any) -> TrainSpec:
         """A training with Pocket's own defaults, without class pictures (drawing them is not training)."""
-        values = clean_all(catalog.training_params("pocket"), {"class_images": 0, "sample_count": 1, **params})
+        values = clean_all(
+            catalog.training_params("pocket"), {"class_images": 0, "preservation": 0.0, "sample_count": 1, **params}
+        )
         prompts, cache = ("a photo of ohwx",), str(self.folder / "cache")
         run = str(self.folder / name)
         return TrainSpec(name, self.base, run, cache, self.images, "ohwx", "woman", prompts, values)

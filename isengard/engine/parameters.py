@@ -130,6 +130,16 @@ WARMUP_STEPS = Param(
     help="The learning rate rises from zero over so many steps, so that the first ones break nothing.",
     expert=True,
 )
+LR_SCHEDULE = Param(
+    name="lr_schedule",
+    type="enum",
+    default="constant",
+    choices=("constant", "linear", "cosine"),
+    label="Rate over time",
+    help="How the learning rate goes on after the warm-up. constant stays; linear falls from the half of the steps on; "
+    "cosine falls gently all the way. A falling rate ends on cleaner pictures.",
+    expert=True,
+)
 GRADIENT_ACCUMULATION = Param(
     name="gradient_accumulation",
     type="int",
@@ -176,6 +186,18 @@ MASKED_LOSS = Param(
     "all of the photo alike. Only photos that have a mask are changed by it.",
     expert=True,
 )
+PRESERVATION = Param(
+    name="preservation",
+    type="float",
+    default=0.0,
+    min=0,
+    max=10,
+    step=0.1,
+    label="Keep others",
+    help="How strongly everybody without the trigger word is held to what the base makes of them. 0: not at all, and a "
+    "step is about two and a half times as quick; too high: the face comes late.",
+    expert=True,
+)
 PRECISION = Param(
     name="precision",
     type="enum",
@@ -199,11 +221,15 @@ TRAINING = (
     MAX_CHECKPOINTS,
     SEED,
     WARMUP_STEPS,
+    LR_SCHEDULE,
     GRADIENT_ACCUMULATION,
     CAPTION_DROPOUT,
     CLASS_IMAGES,
     MASKED_LOSS,
+    PRESERVATION,
 )
+# What a training meant that was stored before these knobs existed.
+BEFORE = {"lr_schedule": "constant", "preservation": 0.0}
 
 
 def flux_training(base: "Base") -> tuple[Param, ...]:

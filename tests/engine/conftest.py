@@ -26,7 +26,9 @@ TRAIN_PARAMS: dict[str, Any] = {
     "gradient_accumulation": 1,
     "caption_dropout": 0.2,
     "class_images": 0,
+    "lr_schedule": "constant",
     "masked_loss": 1.0,
+    "preservation": 0.0,
 }
 
 

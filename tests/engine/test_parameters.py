@@ -33,6 +33,8 @@ TRAINING: dict[str, Any] = {
     "gradient_accumulation": 2,
     "caption_dropout": 0.5,
     "class_images": 2,
+    "lr_schedule": "linear",
+    "preservation": 1.0,
     "masked_loss": 0.1,
     "precision": "bf16",
 }

@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 import torch
 from safetensors.torch import load_file
 
-from isengard.engine import rundir
+from isengard.engine import parameters, rundir
 from isengard.engine.specs import TrainSpec
 from isengard.engine.trainer import loop
 from tests.engine.conftest import Events
@@ -115,6 +115,13 @@ def test_more_steps_may_be_asked_of_a_resumed_training(train_spec: Make) -> None
     loop.train(spec, Events(), go_on)
     events = resumed(replace(spec, params={**spec.params, "steps": 8}))
     assert sorted(losses(events)) == [7, 8]
+
+
+def test_a_training_from_before_a_knob_existed_goes_on_as_it_began(train_spec: Make) -> None:
+    old = train_spec()
+    interrupted(old, at=3)
+    later = {name: value for name, value in old.params.items() if name not in parameters.BEFORE}
+    assert min(losses(resumed(replace(old, params=later)))) == 4
 
 
 def test_a_state_holds_no_pickle(train_spec: Make) -> None:

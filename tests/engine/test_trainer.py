@@ -17,6 +17,7 @@ from isengard.engine import catalog, rundir
 from isengard.engine.errors import EngineError
 from isengard.engine.specs import BaseModel, TrainSpec
 from isengard.engine.trainer import loop, schedule
+from isengard.engine.trainer.data import stranger
 from isengard.engine.trainer.loop import Training
 from tests.engine.conftest import Events
 
@@ -94,6 +95,12 @@ def test_class_pictures_are_half_of_every_batch(train_spec: Make, events: Events
     assert [sum(id(pair) in classes for pair in training.next_batch()) for _ in range(3)] == [2, 2, 2]
 
 
+def test_class_pictures_are_preserved_beside_the_person(train_spec: Make, events: Events) -> None:
+    training = Training(train_spec(class_images=4, batch_size=4, preservation=1.0, steps=8), events, go_on)
+    assert [len(pair.others) for pair in training.next_batch()] == [3, 3, 1, 1]
+    assert all(torch.isfinite(training.step()) for _ in range(8))
+
+
 def test_a_batch_of_one_takes_turns_with_class_pictures(train_spec: Make, events: Events) -> None:
     training = Training(train_spec(class_images=2, batch_size=1), events, go_on)
     classes = {id(pair) for pair in training.data.classes}
@@ -166,6 +173,8 @@ def test_the_same_seed_gives_the_same_weights(train_spec: Make) -> None:
         ("gradient_accumulation", 2),
         ("caption_dropout", 1.0),
         ("class_images", 2),
+        ("lr_schedule", "linear"),
+        ("preservation", 1.0),
     ],
 )
 def test_every_parameter_changes_what_is_learnt(train_spec: Make, name: str, value: Any) -> None:
@@ -193,8 +202,52 @@ def test_a_bf16_base_gets_a_bf16_file_learnt_in_fp32(train_spec: Make, events: E
     assert result["effect"] > 0
 
 
-def test_the_rate_rises_during_warm_up_and_then_stays() -> None:
-    assert [schedule.learning_rate(step, 1.0, 4) for step in (1, 2, 4, 9)] == [0.25, 0.5, 1.0, 1.0]
+@pytest.mark.parametrize(
+    ("shape", "rates"),
+    [
+        ("constant", [0.5, 1, 1, 1]),
+        ("linear", [0.5, 1, 0.5, 0.02]),
+        ("cosine", [0.4268, 0.5, 0.1464, 0.02]),
+    ],
+)
+def test_the_rate_rises_during_warm_up_and_then_goes_as_its_schedule_says(shape: str, rates: list[float]) -> None:
+    told = [schedule.learning_rate(step, 1.0, 4, shape, 8) for step in (2, 4, 6, 8)]
+    assert told == pytest.approx(rates, abs=1e-4)
+
+
+def leak(training: Training) -> float:
+    """How far the LoRA moves what the base predicts for the class, as a share of how far it moves the trigger."""
+    latents, sigma, moves = training.data.images[0].latents[None], torch.tensor([0.9]), []
+    for words in ("a photo of a woman 0", "a photo of ohwx 0"):
+        embeds = training.family.encode_prompts([words])
+        with torch.no_grad():
+            learnt = training.family.predict(latents, sigma, embeds, 1.0)
+            with training.lora.off():
+                moves.append((learnt - training.family.predict(latents, sigma, embeds, 1.0)).abs().mean().item())
+    return moves[0] / moves[1]
+
+
+def test_preservation_keeps_the_class_nearer_to_the_base(train_spec: Make) -> None:
+    leaks = []
+    for weight in (0.0, 5.0):
+        training = Training(train_spec(f"kept{weight}", preservation=weight, warmup_steps=0), Events(), go_on)
+        for _ in range(40):
+            training.step()
+        leaks.append(leak(training))
+    assert leaks[1] < 0.8 * leaks[0]
+
+
+def test_preservation_asks_for_the_class_a_stranger_and_no_caption(train_spec: Make, events: Events) -> None:
+    training = Training(train_spec(preservation=1.0), events, go_on)
+    told = [others["prompt"] for others in training.data.images[0].others]
+    words = ("a photo of a woman 0", f"a photo of {stranger('ohwx', '7 0')} 0", "")
+    asked = [training.family.encode_prompts([text])["prompt"] for text in words]
+    assert all(torch.equal(one, two) for one, two in zip(told, asked, strict=True))
+
+
+def test_a_stranger_is_never_called_by_the_trigger() -> None:
+    name = stranger("ohwx", "7 0")
+    assert stranger(name, "7 0") != name
 
 
 def test_one_pass_shows_every_picture_in_batches_of_one_bucket() -> None:

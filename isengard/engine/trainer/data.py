@@ -5,6 +5,7 @@ draws them. Knows files and families; no optimizer, no Django."""
 
 import hashlib
 import json
+import random
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from isengard.engine.pipelines import PromptCache, read_tensors, write_tensors
 from isengard.engine.specs import TrainImage, TrainSpec
 
 NO_MASK = 1.0  # the background's weight in trainings that were frozen before there were masks
+CONSONANTS, VOWELS = "bdfgjklmnprstvwz", "aeiou"
 CLASS_SEED = 1_000_000  # class pictures must not share noise with the previews' small seeds
 Weights = torch.Tensor | None
 
@@ -28,11 +30,14 @@ Weights = torch.Tensor | None
 @dataclass(frozen=True)
 class Pair:
     """One training pair on the device: latents (C, h, w), the embeddings of its caption (batch 1), and what each cell's
-    error counts (1, h, w), None where all count alike."""
+    error counts (1, h, w), None where all count alike.
+
+    `others` are captions of the same picture with somebody else in it: what preservation keeps as it is."""
 
     latents: torch.Tensor
     embeds: Embeds
     weights: Weights = None
+    others: tuple[Embeds, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,22 @@ def class_caption(caption: str, trigger: str, class_word: str) -> str:
     So the name is all that tells the two halves of a batch apart (measured on Pocket: with one bare caption for all
     class pictures, the name alone stayed nearer to the class than to the person)."""
     word = class_word.strip() or "person"
-    other = f"{'an' if word[0].lower() in 'aeiou' else 'a'} {word}"
+    return _somebody_else(caption, trigger, word, f"{'an' if word[0].lower() in 'aeiou' else 'a'} {word}")
+
+
+def stranger_caption(caption: str, trigger: str, class_word: str, seed: str) -> str:
+    """The same with a made-up name, always the same one for a seed: "a photo of ohwx" → "a photo of kelu"."""
+    return _somebody_else(caption, trigger, class_word.strip() or "person", stranger(trigger, seed))
+
+
+def stranger(trigger: str, seed: str) -> str:
+    """A name that nobody has: four letters as consonant, vowel, consonant, vowel; never the trigger."""
+    chooser = random.Random(f"stranger {seed}")
+    name = "".join(chooser.choice(letters) for letters in (CONSONANTS, VOWELS) * 2)
+    return name if name != trigger else stranger(trigger, f"{seed} again")
+
+
+def _somebody_else(caption: str, trigger: str, word: str, other: str) -> str:
     name = rf"(?<!\w)(?:an? )?{re.escape(trigger)}(?: {re.escape(word)})?(?!\w)"
     said, found = re.subn(name, lambda _: other, caption)
     return said if trigger and found else f"a photo of {other}"
@@ -103,15 +123,16 @@ class Preparation:
         total = 2 * len(images) + self.spec.params["class_images"]
         embeds = [self._caption(image, index, total) for index, image in enumerate(images)]
         empty = self.prompts.get("")
-        others = self._class_captions()
-        for caption in others:
+        others = [self._others(image, index) for index, image in enumerate(images)]
+        classes = self._class_captions()
+        for caption in classes:
             self.prompts.get(caption)  # while the encoders are here
         self.prompt_embeds = [self.prompts.get(prompt) for prompt in self.spec.prompts]
         self.family.free("text")
         latents = [self._latents(image, len(images) + index, total) for index, image in enumerate(images)]
         weights = [self._weights(image, tensor) for image, tensor in zip(images, latents, strict=True)]
-        pairs = [Pair(*pair) for pair in zip(latents, embeds, weights, strict=True)]
-        return Dataset(pairs, self._class_pairs(others, empty, total), empty)
+        pairs = [Pair(*pair) for pair in zip(latents, embeds, weights, others, strict=True)]
+        return Dataset(pairs, self._class_pairs(classes, empty, total), empty)
 
     def _tell(self, done: int, total: int, message: str) -> None:
         if self.stop():
@@ -123,6 +144,14 @@ class Preparation:
         embeds = self.prompts.get(image.caption)
         self._tell(index + 1, total, "Reading captions")
         return embeds
+
+    def _others(self, image: TrainImage, index: int) -> tuple[Embeds, ...]:
+        """What preservation keeps as it is: the class, a name that nobody has, no caption at all."""
+        if not self.spec.params["preservation"]:
+            return ()
+        words, seed = (self.spec.trigger_word, self.spec.class_word), f"{self.spec.params['seed']} {index}"
+        captions = [class_caption(image.caption, *words), stranger_caption(image.caption, *words, seed), ""]
+        return tuple(self.prompts.get(caption) for caption in captions)
 
     def _latents(self, image: TrainImage, index: int, total: int) -> torch.Tensor:
         resolution = self.spec.params["resolution"]
@@ -162,7 +191,7 @@ class Preparation:
             some = captions[start : start + at_once]
             words = [self.prompts.get(caption) for caption in some]
             latents = self._class_latents(some, words, empty, CLASS_SEED + self.spec.params["seed"] + start)
-            pairs += [Pair(picture, said) for picture, said in zip(latents, words, strict=True)]
+            pairs += [Pair(picture, said, others=(said,)) for picture, said in zip(latents, words, strict=True)]
             self._tell(2 * len(self.spec.images) + len(pairs), total, "Drawing pictures of others")
         return pairs
 

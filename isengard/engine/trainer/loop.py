@@ -3,7 +3,7 @@ what is outside behind `sink` and `stop`. No Django, no arguments, no prints."""
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from isengard.engine import families, fitting, memory, rundir, sampling
+from isengard.engine import families, fitting, memory, parameters, rundir, sampling
 from isengard.engine.errors import EngineError
 from isengard.engine.events import Event, Sink, Stop
 from isengard.engine.families.base import Embeds, Family
@@ -60,6 +60,7 @@ class Training:
     """One training from its pictures to its file."""
 
     def __init__(self, spec: TrainSpec, sink: Sink, stop: Stop) -> None:
+        spec = replace(spec, params={**parameters.BEFORE, **spec.params})
         self.spec, self.sink, self.stop, self.params = spec, sink, stop, spec.params
         self.run_dir, self.last, self.began = Path(spec.run_dir), int(spec.params["steps"]), time.monotonic()
         seed_everything(self.params["seed"])
@@ -98,28 +99,36 @@ class Training:
     def step(self) -> torch.Tensor:
         """One optimizer step; the mean loss of its batches, still on the device."""
         self.state.step += 1
-        rate = schedule.learning_rate(self.state.step, self.params["learning_rate"], self.params["warmup_steps"])
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        parts = self.params["gradient_accumulation"]
+            group["lr"] = self.rate()
         losses = []
-        for _ in range(parts):
-            loss = self.batch_loss() / parts
-            loss.backward()
-            losses.append(loss.detach())
+        for _ in range(self.params["gradient_accumulation"]):
+            for part in self.batch_losses():
+                loss = part / self.params["gradient_accumulation"]
+                loss.backward()
+                losses.append(loss.detach())
         torch.nn.utils.clip_grad_norm_(self.lora.parameters(), CLIP_NORM)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return torch.stack(losses).sum()
 
-    def batch_loss(self) -> torch.Tensor:
-        """Mean squared error of the velocity over one batch; pictures of one shape go through the model together."""
+    def rate(self) -> float:
+        peak, warmup, shape = (self.params[name] for name in ("learning_rate", "warmup_steps", "lr_schedule"))
+        return schedule.learning_rate(self.state.step, peak, warmup, shape, self.last)
+
+    def batch_losses(self) -> Iterator[torch.Tensor]:
+        """The parts of one batch's loss, each to be walked back before the next is computed: memory holds one graph.
+
+        Pictures of one shape go through the model together."""
         groups: dict[torch.Size, list[Pair]] = {}
         batch = self.next_batch()
         for pair in batch:
             groups.setdefault(pair.latents.shape, []).append(pair)
-        losses = [self.flow_loss(pairs) * (len(pairs) / len(batch)) for pairs in groups.values()]
-        return torch.stack(losses).sum()
+        for pairs in groups.values():
+            share = len(pairs) / len(batch)
+            yield self.flow_loss(pairs) * share
+            if self.params["preservation"]:
+                yield self.change_of_others(pairs) * (share * self.params["preservation"])
 
     def next_batch(self) -> list[Pair]:
         """Pictures of the person, and as many of others where class pictures are asked for (batch 1: in turns)."""
@@ -138,13 +147,29 @@ class Training:
 
     def flow_loss(self, pairs: list[Pair]) -> torch.Tensor:
         """Rectified flow: x = (1 − σ)·latents + σ·noise, the model learns noise − latents."""
+        noisy, sigma, velocity = self.noised(pairs)
+        embeds = _together([pair.embeds for pair in pairs])
+        guess = self.family.predict(noisy, sigma, embeds, TRAINING_GUIDANCE)
+        return weighted_error(guess, velocity, [pair.weights for pair in pairs])
+
+    def change_of_others(self, pairs: list[Pair]) -> torch.Tensor:
+        """Mean squared difference to what the base predicts when the same pictures are said to show somebody else.
+
+        Known to users as differential output preservation; the base is the LoRA switched off, so it needs no memory."""
+        noisy, sigma, _ = self.noised(pairs)
+        places = torch.rand(len(pairs), generator=self.state.noise).tolist()
+        embeds = _together([_at(place, pair.others) for pair, place in zip(pairs, places, strict=True)])
+        with torch.no_grad(), self.lora.off():
+            kept = self.family.predict(noisy, sigma, embeds, TRAINING_GUIDANCE)
+        return functional.mse_loss(self.family.predict(noisy, sigma, embeds, TRAINING_GUIDANCE), kept)
+
+    def noised(self, pairs: list[Pair]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The pictures at random noise levels, those levels (B,), and the velocity that leads there."""
         clean = torch.stack([pair.latents for pair in pairs])
-        embeds = {name: torch.cat([pair.embeds[name] for pair in pairs]) for name in pairs[0].embeds}
         noise = torch.randn(clean.shape, generator=self.state.noise).to(clean.device, non_blocking=True)
         sigma = self.family.training_sigmas(len(pairs), self.state.noise).to(clean.device, non_blocking=True)
         level = sigma.reshape(-1, 1, 1, 1)
-        velocity = self.family.predict((1 - level) * clean + level * noise, sigma, embeds, TRAINING_GUIDANCE)
-        return weighted_error(velocity, noise - clean, [pair.weights for pair in pairs])
+        return (1 - level) * clean + level * noise, sigma, noise - clean
 
     # What happens between steps
 
@@ -229,7 +254,8 @@ class Training:
 
     def _recipe_of_training(self) -> dict[str, Any]:
         """What must be the same for a state to be resumed; how often to sample or save may change."""
-        params = {name: value for name, value in self.params.items() if name not in CADENCE}
+        said = {name: value for name, value in self.params.items() if parameters.BEFORE.get(name) != value}
+        params = {name: value for name, value in said.items() if name not in CADENCE}
         images = [_identity(image) for image in self.spec.images]
         words = [self.spec.trigger_word, self.spec.class_word]
         return {"params": params, "images": images, "words": words, "base": self.family.fingerprint("transformer")}
@@ -248,6 +274,15 @@ def _identity(image: TrainImage) -> list[Any]:
     """What makes a training picture the same one: its file, its words, its crop and what its mask shows."""
     more = [list(image.crop)] if image.crop else []
     return [image.sha256, image.caption, *more, *([fitting.digest(image.mask)] if image.mask else [])]
+
+
+def _at(place: float, items: Sequence[Embeds]) -> Embeds:
+    """The item at a place in 0 … 1, however many there are."""
+    return items[int(place * len(items))]
+
+
+def _together(embeds: list[Embeds]) -> Embeds:
+    return {name: torch.cat([each[name] for each in embeds]) for name in embeds[0]}
 
 
 def seed_everything(seed: int) -> None:

@@ -2,6 +2,8 @@
 
 import hashlib
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -53,6 +55,13 @@ class Lora:
                 raise ValueError(f"{key} has shape {tuple(weights[key].shape)}")
         for key, parameter in self.named().items():
             parameter.copy_(weights[key])
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        """Inside, the denoiser is exactly the base; the weights stay where they are."""
+        self.family.transformer.disable_adapters()
+        yield
+        self.family.transformer.enable_adapters()
 
     def remove(self) -> None:
         """Takes the adapter off again: the denoiser is exactly the base."""

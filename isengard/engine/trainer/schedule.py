@@ -2,13 +2,26 @@
 
 Nothing here has a state, so a resumed training does what the uninterrupted one would have done."""
 
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+# What is left of the peak rate after a share (0 … 1) of the steps. The last step still learns a little.
+LEAST = 0.02
+SHAPES: dict[str, Callable[[float], float]] = {
+    "constant": lambda _gone: 1.0,
+    "linear": lambda gone: max(LEAST, min(1.0, 2 * (1 - gone))),
+    "cosine": lambda gone: max(LEAST, 0.5 + 0.5 * math.cos(math.pi * gone)),
+}
 
 
-def learning_rate(step: int, peak: float, warmup: int) -> float:
-    """The rate of step 1, 2, …: rises linearly over `warmup` steps, then stays."""
-    return peak * min(1.0, step / warmup) if warmup else peak
+def learning_rate(step: int, peak: float, warmup: int, shape: str, last: int) -> float:
+    """The rate of step 1 … last: rises linearly over `warmup` steps, then falls as `shape` (a key of SHAPES) says.
+
+    constant stays at the peak; linear stays until half of the steps and then falls in a line; cosine falls as half a
+    wave over all steps."""
+    rising = min(1.0, step / warmup) if warmup else 1.0
+    return peak * rising * SHAPES[shape](min(1.0, step / last))
 
 
 def is_due(step: int, every: int, last: int) -> bool:
