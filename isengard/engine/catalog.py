@@ -168,7 +168,7 @@ def candidates(base: Base, models_dir: Path) -> list[Path]:
         return [POCKET]
     own = [models_dir / base.repo_id.split("/")[1], models_dir / base.key]
     repository = hub_cache() / f"models--{base.repo_id.replace('/', '--')}"
-    return [*own, *_snapshots(repository)]
+    return [*own, *snapshots(repository)]
 
 
 def hub_cache() -> Path:
@@ -179,12 +179,12 @@ def hub_cache() -> Path:
     return Path(home).expanduser() / "hub"
 
 
-def _snapshots(repository: Path) -> list[Path]:
+def snapshots(repository: Path) -> list[Path]:
     """The snapshot that `main` names, then the others, newest first."""
-    snapshots = sorted(repository.glob("snapshots/*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    found = sorted(repository.glob("snapshots/*"), key=lambda path: path.stat().st_mtime, reverse=True)
     reference = repository / "refs" / "main"
     main = reference.read_text().strip() if reference.is_file() else ""
-    return sorted(snapshots, key=lambda path: path.name != main)
+    return sorted(found, key=lambda path: path.name != main)
 
 
 def missing_parts(folder: Path) -> tuple[str, ...]:

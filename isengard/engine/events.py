@@ -12,6 +12,7 @@ log          {level, event, message, fields}             for the job's log
 preview      {path, index, step, total}                  a picture while it denoises (overwritten, not kept)
 sample       {path, step, prompt_index, prompt, seed, width, height}
 checkpoint   {path, step, size_bytes, state}             `path` the LoRA, `state` the resume state beside it
+caption      {index, model, text, error?}                what a captioner says of a photo
 output       {path, index, seed, width, height, size_bytes, seconds}
 result       {…}                                         the job is done (train: path, sha256, size_bytes, rank, steps,
                                                          final_loss, seconds, stopped; generate: outputs, seconds,

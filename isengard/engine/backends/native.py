@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from isengard.engine import capabilities
 from isengard.engine.events import Event, Sink, Stop
-from isengard.engine.specs import GenerateSpec, TrainSpec
+from isengard.engine.specs import CaptionSpec, GenerateSpec, TrainSpec
 
 if TYPE_CHECKING:
     from isengard.engine.pipelines import Registry
@@ -43,6 +43,13 @@ class NativeBackend:
 
         self._registry = self._registry or Registry(capabilities.probe().device)
         return sampling.generate(spec, sink, stop, self._registry)
+
+    def caption(self, spec: CaptionSpec, sink: Sink, stop: Stop) -> Event:
+        self.close()
+        _announce_import(sink)
+        from isengard.engine import captioning
+
+        return captioning.caption(spec, sink, stop)
 
     def close(self) -> None:
         if self._registry is not None:
