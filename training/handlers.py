@@ -7,10 +7,10 @@ from django.urls import reverse
 
 from isengard import storage
 from isengard.engine import rundir
-from isengard.engine.specs import TrainImage, TrainSpec
+from isengard.engine.specs import TrainSpec
 from isengard.jobs.handlers import Artifact
 from isengard.jobs.models import Job
-from training import bases, loras, prompts, services
+from training import bases, freezing, loras, prompts, services
 from training.models import Checkpoint, Lora, Sample, TrainingRun
 
 
@@ -30,7 +30,7 @@ class TrainingHandler:
             base=bases.located(run.base),
             run_dir=str(folder),
             cache_dir=str(storage.cache_dir()),
-            images=tuple(_image(photo) for photo in run.photos),
+            images=tuple(sample for photo in run.photos for sample in freezing.samples(photo)),
             trigger_word=run.trigger_word,
             class_word=run.class_word,
             prompts=sample_prompts(run),
@@ -81,10 +81,6 @@ class TrainingHandler:
 def sample_prompts(run: TrainingRun) -> tuple[str, ...]:
     custom = run.params.get("sample_prompts") or []
     return prompts.sample_prompts(custom, run.params["sample_count"], run.trigger_word, run.class_word)
-
-
-def _image(photo: dict[str, str]) -> TrainImage:
-    return TrainImage(path=str(storage.absolute(photo["file"])), sha256=photo["sha256"], caption=photo["caption"])
 
 
 def _sample(run: TrainingRun, event: dict[str, Any]) -> dict[str, Any]:

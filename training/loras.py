@@ -11,8 +11,9 @@ from characters.models import Character
 from isengard import storage
 from isengard.engine import catalog
 from isengard.errors import Invalid
+from training.freezing import link
 from training.models import Lora, TrainingRun, VersionCounter
-from training.services import link, set_active
+from training.services import set_active
 
 
 def publish(run: TrainingRun, result: dict[str, Any]) -> Lora:

@@ -1,7 +1,5 @@
 """What people do with trainings and LoRAs. Plain values in, rows out; both skins and the demo call these."""
 
-import os
-import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from isengard.errors import Conflict, Invalid, NotFound
 from isengard.jobs import services as jobs
 from isengard.jobs.models import Job
 from isengard.logs import correlation
-from training import bases, presets, prompts
+from training import bases, freezing, presets, prompts
 from training.models import Lora, TrainingRun
 
 FEW_PHOTOS = 5
@@ -31,7 +29,7 @@ def start_training(
     base model is not on disk or too large for this machine, or the disk is full."""
     bases.require_trainable(base)
     bases.require_space()
-    images = list(character.images.for_training())
+    images = list(character.images.for_training().prefetch_related("crops"))
     if not images:
         raise Invalid("no_images", "No training images uploaded for this character. Add 10 to 20 photos, then train.")
     chosen = presets.named(base, preset, len(images))
@@ -76,8 +74,8 @@ def _submit(
             params=params,
             trigger_word=character.trigger_word,
             class_word=prompts.class_word(character.description, *(image.caption for image in images)),
-            photos=[_freeze(image, job, character.trigger_word) for image in images],
-            warnings=warnings(character, len(images)),
+            photos=[freezing.freeze(image, job, character.trigger_word, params) for image in images],
+            warnings=[*warnings(character, len(images)), *freezing.warnings(images, params)],
         )
         undo.pop_all()
     return run
@@ -97,31 +95,6 @@ def _refuse_second(character: Character) -> None:
         )
 
 
-def _freeze(image: ReferenceImage, job: Job, trigger: str) -> dict[str, str]:
-    """The photo as this run sees it: its own link to the file, so that deleting the photo later cannot hurt the run."""
-    source = storage.absolute(image.file)
-    if not source.is_file():
-        raise Invalid("photo_missing", f"The file of {image.name} is gone. Delete that photo and upload it again.")
-    key = f"{storage.run_key(job.public_id)}/photos/{image.public_id}{source.suffix}"
-    link(source, storage.absolute(key))
-    return {
-        "id": image.public_id,
-        "name": image.name,
-        "file": key,
-        "sha256": storage.sha256(source),
-        "caption": prompts.caption(image.caption, trigger),
-    }
-
-
-def link(source: Path, target: Path) -> None:
-    """The same file under a second name; a copy where the file system cannot link."""
-    with storage.replacing(target) as part:
-        try:
-            os.link(source, part)
-        except OSError:
-            shutil.copyfile(source, part)
-
-
 def again(*, run: TrainingRun) -> TrainingRun:
     """A new run with the same frozen parameters and photos. Conflict, Invalid and Unavailable as at the first start."""
     bases.require_trainable(run.base)
@@ -139,20 +112,11 @@ def again(*, run: TrainingRun) -> TrainingRun:
             params=run.params,
             trigger_word=run.trigger_word,
             class_word=run.class_word,
-            photos=[_relink(photo, old, job) for photo in run.photos],
+            photos=[freezing.refreeze(photo, old, job) for photo in run.photos],
             warnings=run.warnings,
         )
         undo.pop_all()
     return copied
-
-
-def _relink(photo: dict[str, str], old: Job, new: Job) -> dict[str, str]:
-    source = storage.absolute(photo["file"])
-    if not source.is_file():
-        raise Invalid("photo_missing", f"{photo['name']} of that training is gone. Start a new training instead.")
-    key = photo["file"].replace(storage.run_key(old.public_id), storage.run_key(new.public_id), 1)
-    link(source, storage.absolute(key))
-    return {**photo, "file": key}
 
 
 def warnings(character: Character, photos: int) -> list[str]:

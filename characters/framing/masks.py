@@ -1,0 +1,166 @@
+"""Where the person is in a photo: masks drawn by people, by a job, or taken away. A grey PNG of the photo's size each.
+
+Knows rows and files; the engine finds people in pictures, and pages show them."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.db import transaction
+from PIL import Image
+
+from characters import photos
+from characters.models import DatasetTask, ImageQuerySet, ReferenceImage
+from isengard import storage
+from isengard.engine import confined
+from isengard.errors import Conflict, Invalid, NotFound
+from isengard.jobs import services as jobs
+from isengard.jobs.models import Job
+from isengard.logs import correlation
+
+KIND = "mask"
+SHAPES = {"person": "Person", "face": "Face"}
+# Pages draw on a canvas of at most this many pixels a side: browsers on phones allow no larger ones than 16 million
+# pixels, and the trainer reads a mask in cells of 8 or 16 pixels of a bucket that is no larger than this.
+CANVAS_SIDE = 1536
+WHITE = 128  # and above is the person, where all or nothing is asked
+
+
+def canvas_size(image: ReferenceImage) -> tuple[int, int]:
+    """Pixels of the canvas that a photo's mask is drawn on."""
+    scale = min(CANVAS_SIDE / max(image.width, image.height), 1.0)
+    return max(round(image.width * scale), 1), max(round(image.height * scale), 1)
+
+
+def save(*, image: ReferenceImage, file: photos.Readable) -> ReferenceImage:
+    """A mask drawn by a person: white is the person, black the background, grey in between.
+
+    Invalid: no picture, another size than the photo's (or its canvas'), or nothing but black or white."""
+    photos.require_space()
+    with photos.received(file) as (path, _):
+        clean = path.with_name("mask")
+        largest = photos.LARGEST_CLEAN * settings.PHOTO_MAX_BYTES
+        answer = confined.decode(path, clean, min_side=1, largest_file=largest, grey=True)
+        if "code" in answer:
+            raise Invalid(answer["code"], answer["reason"])
+        with Image.open(clean, formats=("PNG",)) as drawn:
+            return _stored(image, _fitting(image, drawn))
+
+
+def _fitting(image: ReferenceImage, drawn: Image.Image) -> Image.Image:
+    """The mask in the photo's size. Invalid: it was not made for this photo, or says nothing."""
+    size = (image.width, image.height)
+    if drawn.size not in {size, canvas_size(image)}:
+        text = (
+            f"The mask is {drawn.width}×{drawn.height} pixels, but the photo is {image.width}×{image.height}. "
+            "Export the mask in the photo's size."
+        )
+        raise Invalid("mask_size", text)
+    counts = drawn.convert("L").histogram()
+    background, person = sum(counts[:WHITE]), sum(counts[WHITE:])
+    if not background or not person:
+        what = "person" if person else "background"
+        text = f"The mask calls the whole photo {what}. Paint the person white and leave the rest black."
+        raise Invalid("mask_says_nothing", text)
+    return drawn.convert("L").resize(size, Image.Resampling.BILINEAR)
+
+
+def _stored(image: ReferenceImage, mask: Image.Image) -> ReferenceImage:
+    key = storage.mask_key(image.character.public_id, image.public_id)
+    with storage.replacing(storage.absolute(key)) as part:
+        mask.save(part, "PNG", optimize=True)
+    image.mask, image.mask_by = key, "user"
+    _said(image)
+    return image
+
+
+def _said(image: ReferenceImage) -> None:
+    ReferenceImage.objects.filter(pk=image.pk).update(mask=image.mask, mask_by=image.mask_by)
+
+
+def remove(*, images: ImageQuerySet) -> int:
+    """Takes the masks of a selection away; how many there were. Their photos are trained on evenly again."""
+    with transaction.atomic():
+        masked = list(images.exclude(mask="").order_by().values_list("pk", "mask"))
+        ReferenceImage.objects.filter(pk__in=[pk for pk, _ in masked]).update(mask="", mask_by="")
+        transaction.on_commit(lambda: _remove(key for _, key in masked))
+    return len(masked)
+
+
+def _remove(keys: Iterable[str]) -> None:
+    for key in keys:
+        storage.remove(key)
+
+
+def file_of(image: ReferenceImage) -> str:
+    """The storage key of the photo's mask. NotFound: it has none, or the file is gone."""
+    if not image.mask or not storage.absolute(image.mask).is_file():
+        raise NotFound("no_mask", f"{image.name} has no mask. Make one first.")
+    return image.mask
+
+
+def request(*, images: ImageQuerySet, shape: str = "person", replace: bool = False) -> list[Job]:
+    """A job per character of the selection that makes masks; those that people drew stay unless `replace`.
+
+    Invalid: an unknown shape. Conflict: every photo has a mask of a person's hand already."""
+    if shape not in SHAPES:
+        raise Invalid("unknown_shape", f"There is no mask called {shape!r}. Choose one of {', '.join(SHAPES)}.")
+    wanted = images if replace else images.exclude(mask_by="user")
+    per_character: dict[int, list[str]] = defaultdict(list)
+    for owner, public_id in wanted.order_by("id").values_list("character_id", "public_id"):
+        per_character[owner].append(public_id)
+    if not per_character:
+        raise Conflict("masks_kept", "These photos have masks that you drew. Tick “replace” to make them anew.")
+    options = {"shape": shape, "replace": replace}
+    return [_submit(owner, {**options, "images": ids}) for owner, ids in per_character.items()]
+
+
+def _submit(character: int, options: dict[str, object], retry_of: Job | None = None) -> Job:
+    ids = options["images"]
+    count = len(ids) if isinstance(ids, list) else 0
+    with transaction.atomic():
+        label = f"{count} mask{'' if count == 1 else 's'}"
+        job = jobs.submit(kind=KIND, label=label, correlation_id=correlation.current(), retry_of=retry_of)
+        DatasetTask.objects.create(job=job, character_id=character, kind=KIND, options=options)
+    return job
+
+
+def again(*, job: Job) -> Job:
+    """The same masks asked for once more."""
+    task = DatasetTask.objects.get(job=job)
+    return _submit(task.character_id, task.options, job)
+
+
+def take(*, public_id: str, replace: bool) -> bool:
+    """Records the mask that the engine wrote for a photo; False: the photo is gone, or a person drew one meanwhile."""
+    image = ReferenceImage.objects.select_related("character").filter(public_id=public_id).first()
+    if image is None or (image.mask_by == "user" and not replace):
+        return False
+    made = storage.absolute(made_key(image))
+    if not made.is_file():
+        return False
+    image.mask, image.mask_by = storage.mask_key(image.character.public_id, public_id), "auto"
+    made.replace(storage.absolute(image.mask))
+    _said(image)
+    return True
+
+
+def made_key(image: ReferenceImage) -> str:
+    """Where the engine leaves a mask: beside the one in use, so that taking it is one rename."""
+    return storage.mask_key(image.character.public_id, f"{image.public_id}-made")
+
+
+def active(image: ReferenceImage) -> Job | None:
+    """The job that is about to make a mask of this photo, newest first."""
+    tasks = DatasetTask.objects.filter(
+        kind=KIND, character=image.character_id, options__images__contains=image.public_id
+    )
+    return Job.objects.active().filter(dataset_task__in=tasks).order_by("-id").first()
+
+
+def tally(outcomes: Iterable[dict[str, object]]) -> dict[str, object]:
+    """What became of a job's photos: masks made, guesses among them, and those that got none with the reasons."""
+    told = list(outcomes)
+    made = [one for one in told if one.get("taken")]
+    left = [{"image": one.get("image"), "reason": one.get("reason", "")} for one in told if not one.get("taken")]
+    return {"masks": len(made), "guessed": sum(bool(one.get("guessed")) for one in made), "left": left}
