@@ -16,7 +16,7 @@ from isengard.origin import SameOriginWebsocket  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": BoundedBody(django, settings.REQUEST_MAX_BYTES),
+        "http": BoundedBody(django, settings.REQUEST_MAX_BYTES, {"/import": settings.ARCHIVE_REQUEST_MAX_BYTES}),
         "websocket": SameOriginWebsocket(URLRouter(websocket_urlpatterns)),
     }
 )

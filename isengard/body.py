@@ -11,7 +11,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
-ANSWER = {"detail": "This is more than one request may carry. Send the files one by one.", "code": "too_large"}
+ANSWER = {
+    "detail": "This is more than one request may carry. Send the files one by one, or split the archive.",
+    "code": "too_large",
+}
 
 
 class TooLarge(Exception):
@@ -19,27 +22,31 @@ class TooLarge(Exception):
 
 
 class BoundedBody:
-    def __init__(self, inner: App, limit: int) -> None:
-        self.inner, self.limit = inner, limit
+    """`larger`: other limits for the addresses that end in these words."""
+
+    def __init__(self, inner: App, limit: int, larger: Mapping[str, int] | None = None) -> None:
+        self.inner, self.limit, self.larger = inner, limit, larger or {}
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        if _declared(scope) > self.limit:
+        limit = next((most for end, most in self.larger.items() if scope.get("path", "").endswith(end)), self.limit)
+        if _declared(scope) > limit:
             await _refuse(send)
             return
         try:
-            await self.inner(scope, self._counting(receive), send)
+            await self.inner(scope, self._counting(receive, limit), send)
         except TooLarge:
             # Django reads the body before anything else, so no response has begun.
             await _refuse(send)
 
-    def _counting(self, receive: Receive) -> Receive:
+    @staticmethod
+    def _counting(receive: Receive, limit: int) -> Receive:
         seen = 0
 
         async def counted() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self.limit:
+            if seen > limit:
                 raise TooLarge
             return message
 

@@ -143,6 +143,9 @@ FILE_UPLOAD_TEMP_DIR = None
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 REQUEST_MAX_BYTES = 600 * 1024 * 1024
 PHOTO_MAX_BYTES = 50 * 1024 * 1024
+# An imported archive, and the form around it.
+ARCHIVE_MAX_BYTES = 4 * 1024 * 1024 * 1024
+ARCHIVE_REQUEST_MAX_BYTES = ARCHIVE_MAX_BYTES + 1024 * 1024
 # Tiny pictures are refused where they would be trained on for real; Pocket itself works at 64 pixels.
 PHOTO_MIN_SIDE = 1 if ISENGARD_MODE == "fast-test" else 64
 # Uploads stop here, so that a training that is already running can still save itself.

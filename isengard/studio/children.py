@@ -26,7 +26,17 @@ class ChildSpec:
 def web(host: str, port: int) -> ChildSpec:
     # A page sends a few hundred bytes over its socket; Daphne's own limit is a megabyte.
     limits = ["--websocket-max-message-size", "16384", "--no-server-name", "-v", "0"]
-    command = [sys.executable, "-m", "daphne", "-b", host, "-p", str(port), *limits, "isengard.asgi:application"]
+    command = [
+        sys.executable,
+        "-m",
+        "isengard.server",
+        "-b",
+        host,
+        "-p",
+        str(port),
+        *limits,
+        "isengard.asgi:application",
+    ]
     return ChildSpec("web", command, stage=0, environment={"ISENGARD_SERVICE": "web"})
 
 

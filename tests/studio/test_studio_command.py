@@ -116,7 +116,7 @@ def test_a_second_studio_on_the_same_data_is_refused(running: Studio) -> None:
 
 
 def test_a_killed_web_server_comes_back(running: Studio) -> None:
-    web = [pid for pid in running.descendants() if b"daphne" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    web = [pid for pid in running.descendants() if b"isengard.server" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(web[0], signal.SIGKILL)
     running.wait_for("web ended by signal SIGKILL; starting it again")
     assert until(lambda: answers(running.url), 60)
