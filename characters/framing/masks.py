@@ -164,3 +164,30 @@ def tally(outcomes: Iterable[dict[str, object]]) -> dict[str, object]:
     made = [one for one in told if one.get("taken")]
     left = [{"image": one.get("image"), "reason": one.get("reason", "")} for one in told if not one.get("taken")]
     return {"masks": len(made), "guessed": sum(bool(one.get("guessed")) for one in made), "left": left}
+
+
+def last_problem(image: ReferenceImage) -> str:
+    """Why the newest job made no mask of this photo; empty when it did, or none was asked for."""
+    tasks = DatasetTask.objects.filter(
+        kind=KIND, character=image.character_id, options__images__contains=image.public_id
+    )
+    task = tasks.select_related("job").order_by("-id").first()
+    if task is None:
+        return ""
+    if task.job.state == Job.State.FAILED:
+        return task.job.error_message
+    event = task.job.events.filter(kind="output", payload__image=image.public_id).last()
+    return str(event.payload.get("reason", "")) if event is not None else ""
+
+
+def told(job: Job) -> list[dict[str, object]]:
+    """What a job said of each photo that still is there, those that need a hand first."""
+    said = {event.payload["image"]: event.payload for event in job.events.filter(kind="output")}
+    images = ReferenceImage.objects.select_related("character").filter(public_id__in=said).order_by("id")
+    rows = [{"image": image, **_short(said[image.public_id])} for image in images]
+    return sorted(rows, key=lambda row: (not row["reason"], not row["guessed"]))
+
+
+def _short(payload: dict[str, object]) -> dict[str, object]:
+    guessed = bool(payload.get("guessed")) and bool(payload.get("taken"))
+    return {"reason": payload.get("reason", ""), "guessed": guessed}
