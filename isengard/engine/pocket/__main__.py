@@ -43,6 +43,24 @@ def _measure(arguments: argparse.Namespace) -> None:
         write_results(arguments.out, gates)
 
 
+def _judge(arguments: argparse.Namespace) -> None:
+    from isengard.engine.pocket import identity, trial
+    from isengard.engine.pocket.card import table, write_results
+    from isengard.engine.pocket.judges import load_judges
+
+    size = arguments.size or json.loads((arguments.weights / "pocket.json").read_text())["native_size"]
+    plan = trial.Plan(str(arguments.weights), trial.default_params(size), size)
+    files = identity.produce(plan, arguments.identities, arguments.work, arguments.processes)
+    judges = load_judges()
+    centres = identity.gallery(judges)
+    gates = identity.gates([identity.judge(judges, centres, *numbered) for numbered in enumerate(files)])
+    print(table(gates))
+    if arguments.out:
+        write_results(arguments.out, gates, recipe=plan.params)
+    if arguments.sheet:
+        identity.draw_sheet(files[:6], arguments.sheet)
+
+
 def _card(arguments: argparse.Namespace) -> None:
     from isengard.engine.pocket.card import write_card
 
@@ -87,6 +105,15 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("--size", type=int, help="side of the drawn pictures; the native one unless told")
     measure.add_argument("--out", type=Path, help="write the gates as JSON there too")
     measure.set_defaults(run=_measure)
+    judge = commands.add_parser("judge", help="the identity test: people are trained, drawn and recognised, or not")
+    judge.add_argument("--weights", type=Path, default=WEIGHTS)
+    judge.add_argument("--identities", type=int, default=20)
+    judge.add_argument("--size", type=int, help="side of photos and pictures; the native one unless told")
+    judge.add_argument("--processes", type=int, default=2, help="people at a time, one thread each")
+    judge.add_argument("--work", type=Path, default=Path(".pocket-build/identity"), help="where pictures are kept")
+    judge.add_argument("--out", type=Path, help="write the gates as JSON there too")
+    judge.add_argument("--sheet", type=Path, help="draw the first six people there")
+    judge.set_defaults(run=_judge)
     card = commands.add_parser("card", help="put the gates of result files into the model card's table")
     card.add_argument("results", type=Path, nargs="+")
     card.add_argument("--card", type=Path, default=WEIGHTS.parent / "README.md")
