@@ -70,19 +70,22 @@ class ImageQuerySet(models.QuerySet["ReferenceImage"]):
         return self.filter(deleted_at__isnull=False)
 
 
-class EveryImage(models.Manager.from_queryset(ImageQuerySet)):  # type: ignore[misc]  # a class made at run time
+class _Every(models.Manager["ReferenceImage"]):
     """Rows in the bin too. The search column is only ever compared, so it is not read."""
 
-    def get_queryset(self) -> ImageQuerySet:
-        found: ImageQuerySet = super().get_queryset().defer("words")
-        return found
+    def get_queryset(self) -> "models.QuerySet[ReferenceImage]":
+        return super().get_queryset().defer("words")
 
 
-class LivingImages(EveryImage):
+class _Living(_Every):
     """Every row but those in the bin."""
 
-    def get_queryset(self) -> ImageQuerySet:
+    def get_queryset(self) -> "models.QuerySet[ReferenceImage]":
         return super().get_queryset().filter(LIVING)
+
+
+EveryImage = _Every.from_queryset(ImageQuerySet)
+LivingImages = _Living.from_queryset(ImageQuerySet)
 
 
 def _plain(field: str) -> Lower:

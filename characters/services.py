@@ -6,10 +6,12 @@ import logging
 import re
 import shutil
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 
 from characters import photos, thumbnails
+from characters.browse.binning import bin_images
 from characters.models import Character, ReferenceImage
 from isengard import storage
 from isengard.errors import Conflict, Invalid, NotFound
@@ -95,23 +97,30 @@ def add_image(*, character: Character, file: photos.Readable, name: str, caption
     with photos.received(file) as (path, sha256):
         if same := character.images.filter(sha256=sha256).first():
             return Upload(same, added=False)
-        clean = photos.decoded(path)
-        image = ReferenceImage(
-            character=character,
-            original_name=photos.display_text(name),
-            name=photos.safe_name(name, clean.extension),
-            sha256=sha256,
-            content_type=clean.content_type,
-            width=clean.width,
-            height=clean.height,
-            size_bytes=clean.path.stat().st_size,
-            caption=caption.strip(),
-            color=clean.color,
+        return keep_image(
+            character=character, clean=photos.decoded(path), sha256=sha256, name=name, caption=caption.strip()
         )
-        image.file = storage.photo_key(character.public_id, image.public_id, clean.extension)
-        with storage.replacing(storage.absolute(image.file)) as part:
-            shutil.move(clean.path, part)
-        return _recorded(image)
+
+
+def keep_image(*, character: Character, clean: photos.Decoded, sha256: str, name: str, **fields: Any) -> Upload:
+    """Moves a decoded picture to its place and writes its row. `sha256` is that of the file it was decoded from;
+    `fields` are further columns, such as the caption. Not `added` where the character has that file already."""
+    fields.setdefault("original_name", photos.display_text(name))
+    image = ReferenceImage(
+        character=character,
+        name=photos.safe_name(name, clean.extension),
+        sha256=sha256,
+        content_type=clean.content_type,
+        width=clean.width,
+        height=clean.height,
+        size_bytes=clean.path.stat().st_size,
+        color=clean.color,
+        **fields,
+    )
+    image.file = storage.photo_key(character.public_id, image.public_id, clean.extension)
+    with storage.replacing(storage.absolute(image.file)) as part:
+        shutil.move(clean.path, part)
+    return _recorded(image)
 
 
 def _recorded(image: ReferenceImage) -> Upload:
@@ -134,18 +143,13 @@ def _recorded(image: ReferenceImage) -> Upload:
 
 
 def delete_image(*, image: ReferenceImage) -> None:
-    """Deletes one photo. A training that is running or finished keeps what it learned from."""
+    """Puts one photo into the bin. A training that is running or finished keeps what it learned from."""
     delete_images(character=image.character, image_ids=[image.public_id])
 
 
 def delete_images(*, character: Character, image_ids: list[str]) -> int:
-    """Deletes those of the given photos that belong to the character; how many they were."""
-    with transaction.atomic():
-        chosen = list(character.images.select_related("character").filter(public_id__in=image_ids))
-        character.images.filter(pk__in=[image.pk for image in chosen]).delete()
-        keys = tuple(key for image in chosen for key in thumbnails.keys(image))
-        transaction.on_commit(lambda: _remove(keys))
-    return len(chosen)
+    """Puts those of the given photos into the bin that belong to the character; how many they were."""
+    return bin_images(character.images.filter(public_id__in=image_ids)).count
 
 
 def _locked(character: Character) -> Character:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from characters import thumbnails
+from characters.browse import binning
 from characters.models import ReferenceImage
 from isengard import storage
 from isengard.celery import app
@@ -26,7 +27,8 @@ def thumbnail(image_id: int) -> None:
 
 @app.task(name="characters.sweep")
 def sweep() -> None:
-    """Makes the copies whose ring was lost, and removes what an upload left behind when its process was killed."""
+    """Makes the copies whose ring was lost, empties the bin, and removes what an upload left when it was killed."""
+    binning.purge()
     waiting = ReferenceImage.objects.select_related("character").without_thumbs()
     for image in waiting.filter(created_at__lt=timezone.now() - UNHEARD).order_by("id")[:BATCH]:
         thumbnails.make(image)

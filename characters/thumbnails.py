@@ -49,5 +49,5 @@ def key(image: ReferenceImage, size: int) -> str:
 
 
 def keys(image: ReferenceImage) -> list[str]:
-    """Every file of a photo: itself and its copies."""
-    return [image.file, *(key(image, size) for size in SIZES)]
+    """Every file of a photo: itself, its copies and its mask."""
+    return [image.file, *(key(image, size) for size in SIZES), *filter(None, [image.mask])]

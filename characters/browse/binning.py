@@ -1,0 +1,102 @@
+"""The bin: photos go in, come back within a minute, or are erased with their files. Owns its transactions."""
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from characters import photos, thumbnails
+from characters.browse.holding import hold_characters, keys_of
+from characters.models import ReferenceImage
+from isengard import storage
+from isengard.errors import Invalid
+
+log = logging.getLogger(__name__)
+
+UNDO_SECONDS = 60
+# Bounds what one transaction of the purge holds.
+BATCH = 1000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Binned:
+    """How many photos went into the bin, and the token that `restore_images` takes ("" when none did)."""
+
+    count: int
+    undo: str
+
+
+@dataclass(frozen=True)
+class Restored:
+    """How many are back, and how many are not because the same picture was uploaded again meanwhile."""
+
+    count: int
+    here_again: int
+
+
+def bin_images(images: QuerySet[ReferenceImage]) -> Binned:
+    """Puts photos into the bin: gone for everybody, back with the token for a minute, then erased with their files."""
+    now = timezone.now()
+    count = ReferenceImage.objects.filter(pk__in=keys_of(images)).update(deleted_at=now)
+    log.info("photos binned", extra={"event": "images.binned", "context": {"count": count}})
+    # The moment itself, in microseconds: every row of one call carries it, and hardly any other call's.
+    return Binned(count, str((now - EPOCH) // timedelta(microseconds=1)) if count else "")
+
+
+def restore_images(undo: str) -> Restored:
+    """Takes one `bin_images` back. Invalid: too late, or not a token of ours."""
+    binned = ReferenceImage.everything.binned().filter(deleted_at=_moment(undo))
+    with transaction.atomic():
+        hold_characters(list(binned.order_by().values_list("character_id", flat=True).distinct()))
+        here = ReferenceImage.objects.filter(character=OuterRef("character"))
+        again, named = Exists(here.filter(sha256=OuterRef("sha256"))), Exists(here.filter(name=OuterRef("name")))
+        rows: list[Any] = list(binned.annotate(again=again, named=named).order_by("pk").select_for_update(of=("self",)))
+        back = [image for image in rows if not image.again]
+        plain = [image.pk for image in back if not image.named]
+        ReferenceImage.everything.filter(pk__in=plain).update(deleted_at=None)
+        # Last: the names they are given must be free among those that have just come back, too.
+        for image in (image for image in back if image.named):
+            _restore_renamed(image)
+    if not rows:
+        raise Invalid("too_late", "It is too late to undo that: the photos are gone.")
+    return Restored(len(back), len(rows) - len(back))
+
+
+def _moment(undo: str) -> datetime:
+    if not (undo.isascii() and undo.isdigit() and len(undo) < 18):
+        raise Invalid("too_late", "It is too late to undo that.")
+    return EPOCH + timedelta(microseconds=int(undo))
+
+
+def _restore_renamed(image: ReferenceImage) -> None:
+    taken = set(ReferenceImage.objects.filter(character=image.character_id).values_list("name", flat=True))
+    image.name, image.deleted_at = photos.free_name(image.name, taken), None
+    image.save(update_fields=["name", "deleted_at"])
+
+
+def purge() -> int:
+    """Erases what has been in the bin for more than a minute, rows first, then files; how many photos."""
+    count = 0
+    while keys := _purge_batch(timezone.now() - timedelta(seconds=UNDO_SECONDS)):
+        count += keys
+    return count
+
+
+def _purge_batch(before: datetime) -> int:
+    late = ReferenceImage.everything.binned().filter(deleted_at__lt=before)
+    with transaction.atomic():
+        rows = list(late.select_related("character").select_for_update(of=("self",), skip_locked=True)[:BATCH])
+        ReferenceImage.everything.filter(pk__in=[image.pk for image in rows]).delete()
+        keys = [key for image in rows for key in thumbnails.keys(image)]
+        transaction.on_commit(lambda: _remove(keys))
+    return len(rows)
+
+
+def _remove(keys: list[str]) -> None:
+    for key in keys:
+        storage.remove(key)
