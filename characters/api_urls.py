@@ -1,11 +1,12 @@
 """API addresses of characters, below /api/. Any text is taken for an id, so that an unknown one gets its sentence."""
 
-from django.urls import path
+from django.urls import include, path
 
 from characters.api import CharactersView, CharacterView, ImagesView, ImageView
 from characters.uploads import capped
 
 urlpatterns = [
+    path("", include("characters.captions.api_urls")),
     path("characters", CharactersView.as_view(), name="api-characters"),
     path("characters/<str:character_id>", CharacterView.as_view(), name="api-character"),
     path("characters/<str:character_id>/images", capped(ImagesView.as_view()), name="api-character-images"),

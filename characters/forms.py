@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.urls import reverse_lazy
 
 from characters.services import MAX_DESCRIPTION, MAX_NAME
 
@@ -20,7 +21,19 @@ class CharacterForm(forms.Form):
         error_messages={"required": "Give it a trigger word, such as ohwx."},
         help_text="A made-up word that calls this face in a prompt: letters, digits, _ or -, no spaces.",
         widget=forms.TextInput(
-            {**CONTROL, "id": "trigger", "data-testid": "character-trigger-input", "autocomplete": "off"}
+            {
+                **CONTROL,
+                "id": "trigger",
+                "data-testid": "character-trigger-input",
+                "autocomplete": "off",
+                "hx-get": reverse_lazy("characters:trigger"),
+                "hx-trigger": "load, input changed delay:300ms",
+                "hx-include": "#name, #trigger-for",
+                "hx-target": "#trigger-help",
+                "hx-swap": "outerHTML",
+                "hx-sync": "this:replace",
+                "data-quiet": True,
+            }
         ),
     )
     description = forms.CharField(

@@ -1,6 +1,6 @@
 """Page addresses of the app. Literal names stand before ids."""
 
-from django.urls import path
+from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from characters import views
@@ -11,6 +11,7 @@ UPLOAD = csrf_exempt(capped(csrf_protect(views.upload)))
 
 app_name = "characters"
 urlpatterns = [
+    path("", include("characters.captions.urls")),
     path("characters", views.character_list, name="list"),
     path("characters/new", views.create, name="create"),
     path("characters/<id:public_id>", views.detail, name="detail"),

@@ -50,6 +50,13 @@ class Reader:
         """Pieces with the sentence's marks, as they count against the model's limit."""
         return len(self.tokenizer.encode(text).ids)
 
+    def head(self, text: str, most: int) -> int:
+        """How many characters of the text lie in its first `most` pieces, the sentence's own marks counted."""
+        whole = self.tokenizer.encode(text)
+        marks = sum(whole.special_tokens_mask)
+        ends = [end for (_, end), mark in zip(whole.offsets, whole.special_tokens_mask, strict=True) if not mark]
+        return max(ends[: most - marks], default=0)
+
 
 def default_base() -> str:
     """The base model whose eyes captions are read with where nobody names one."""

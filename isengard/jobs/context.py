@@ -34,6 +34,7 @@ METRIC_FIELDS = ("loss", "learning_rate", "speed", "seconds")
 FILE_WORDS = {
     "sample": "Drew sample {prompt_index} at step {step}",
     "checkpoint": "Saved a checkpoint at step {step}",
+    "caption": "Described photo {index}",
     "output": "Drew picture {index} with seed {seed}",
 }
 
@@ -128,7 +129,7 @@ class JobContext:
                 events.append(mine, event["type"], payload)
         self.log.write("INFO", f"{self.job.kind}.{event['type']}", _said(event), payload)
 
-    _on_sample = _on_checkpoint = _on_output = _on_artifact
+    _on_sample = _on_checkpoint = _on_output = _on_caption = _on_artifact
 
     def _on_preview(self, event: Event) -> None:
         """A picture while it denoises: shown to whoever looks now, and not kept."""

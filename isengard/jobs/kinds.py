@@ -28,6 +28,16 @@ KINDS: dict[str, Kind] = {
     "generation": Kind(
         "Pictures", "generation.handlers.GenerationHandler", "gpu", "gen", 1, 2.0, False, "generation:detail"
     ),
+    "caption": Kind(
+        "Captions",
+        "characters.captions.handlers.CaptionHandler",
+        "gpu",
+        "data",
+        3,
+        10.0,
+        False,
+        "characters:caption-task",
+    ),
 }
 
 
