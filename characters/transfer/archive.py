@@ -1,6 +1,6 @@
 """Looks at a ZIP before anything of it is unpacked: what in it may come in, and why the rest may not.
 
-Reads the list at the archive's end only. Knows no character, no photo and no database. An archive that was made to do
+Reads the list at the archive's end only. Knows no character and no database. An archive that was made to do
 harm is refused as a whole; in an honest one each entry is taken or refused for itself, with its reason."""
 
 import re
@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+
+from characters import photos
 from isengard.errors import Invalid
 
 # The limits of the threat list in the design (zip slip and bombs); a photo of 50 MB is the upload's own cap.
@@ -32,6 +35,8 @@ CAPTIONS = frozenset({"txt", "caption"})
 ARCHIVES = frozenset({"zip", "rar", "7z", "tar", "gz", "tgz", "bz2", "xz", "zst", "cbz"})
 METADATA, ABOUT = "metadata.jsonl", "isengard.json"
 JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+# In an export: photos whose files were gone by then.
+MISSING = "missing.txt"
 ENCRYPTED = 0x1
 UTF8_NAME = 0x800
 # Others need a table as large as their file asks for (LZMA: up to 4 GB).
@@ -155,8 +160,8 @@ def shown(name: str) -> str:
 
 
 def _is_junk(name: str) -> bool:
-    """What desktops leave in folders; nobody misses it."""
-    return any(part in JUNK or part.startswith(".") for part in name.split("/"))
+    """What desktops leave in folders, and our own list of what is not there; nobody misses it."""
+    return name == MISSING or any(part in JUNK or part.startswith(".") for part in name.split("/"))
 
 
 def _sort(contents: Contents, info: zipfile.ZipInfo, member: Member, seen: set[str]) -> None:
@@ -196,6 +201,8 @@ def _refusal(info: zipfile.ZipInfo, member: Member, seen: set[str]) -> Refusal |
         found = _text_refusal(member)
     elif suffix not in PICTURES:
         found = "not_an_image", "Only pictures, captions in .txt files and metadata.jsonl are read."
+    elif member.size > settings.PHOTO_MAX_BYTES:
+        found = "file_too_large", photos.too_large().message
     return Refusal(shown(name), *found) if found else None
 
 

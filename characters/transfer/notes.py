@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
+from characters.captions.text import MAX_CAPTION
 from characters.models import Crop, ReferenceImage
 from isengard.errors import Invalid
 
-MAX_CAPTION = 2_000
 MAX_VERSIONS = 20
 MAX_LINE = 1 << 18
 MAX_TAGS = 200
