@@ -16,7 +16,7 @@ from isengard.engine import catalog
 from isengard.engine.pocket import dataset, identity, trial
 from isengard.engine.pocket.captions import facts, say
 from isengard.engine.pocket.card import Gate
-from isengard.engine.trainer.data import stranger
+from isengard.engine.trainer.data import STRANGERS, stranger
 
 Make = Callable[..., identity.Verdict]
 HATS = sum(each.hat != "none" for each in trial.SITUATIONS)
@@ -83,7 +83,11 @@ def test_no_trained_picture_is_looked_at_by_the_judges() -> None:
 
 def test_the_strangers_name_is_new_to_pocket_and_to_preservation() -> None:
     seed = catalog_default("seed")
-    kept = {stranger(trial.TRIGGER, f"{seed} {index}") for index in range(trial.PHOTOS)}
+    kept = {
+        stranger(trial.TRIGGER, f"{seed} {index} {number}")
+        for index in range(trial.PHOTOS)
+        for number in range(STRANGERS)
+    }
     assert trial.STRANGER not in {*kept, *dataset.names(), trial.TRIGGER}
 
 

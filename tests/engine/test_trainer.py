@@ -97,7 +97,7 @@ def test_class_pictures_are_half_of_every_batch(train_spec: Make, events: Events
 
 def test_class_pictures_are_preserved_beside_the_person(train_spec: Make, events: Events) -> None:
     training = Training(train_spec(class_images=4, batch_size=4, preservation=1.0, steps=8), events, go_on)
-    assert [len(pair.others) for pair in training.next_batch()] == [3, 3, 1, 1]
+    assert [len(pair.others) for pair in training.next_batch()] == [6, 6, 1, 1]
     assert all(torch.isfinite(training.step()) for _ in range(8))
 
 
@@ -237,10 +237,11 @@ def test_preservation_keeps_the_class_nearer_to_the_base(train_spec: Make) -> No
     assert leaks[1] < 0.8 * leaks[0]
 
 
-def test_preservation_asks_for_the_class_a_stranger_and_no_caption(train_spec: Make, events: Events) -> None:
+def test_preservation_asks_for_the_class_for_strangers_and_for_no_caption(train_spec: Make, events: Events) -> None:
     training = Training(train_spec(preservation=1.0), events, go_on)
     told = [others["prompt"] for others in training.data.images[0].others]
-    words = ("a photo of a woman 0", f"a photo of {stranger('ohwx', '7 0')} 0", "")
+    names = [f"a photo of {stranger('ohwx', f'7 0 {number}')} 0" for number in range(3)]
+    words = ("a photo of a woman 0", "a photo of a woman 0", *names, "")
     asked = [training.family.encode_prompts([text])["prompt"] for text in words]
     assert all(torch.equal(one, two) for one, two in zip(told, asked, strict=True))
 

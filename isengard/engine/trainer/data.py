@@ -7,6 +7,7 @@ import hashlib
 import json
 import random
 import re
+import string
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from isengard.engine.pipelines import PromptCache, read_tensors, write_tensors
 from isengard.engine.specs import TrainImage, TrainSpec
 
 NO_MASK = 1.0  # the background's weight in trainings that were frozen before there were masks
-CONSONANTS, VOWELS = "bdfgjklmnprstvwz", "aeiou"
+STRANGERS = 3  # made-up names for each picture: enough of them, and names in general are kept
 CLASS_SEED = 1_000_000  # class pictures must not share noise with the previews' small seeds
 Weights = torch.Tensor | None
 
@@ -94,9 +95,9 @@ def stranger_caption(caption: str, trigger: str, class_word: str, seed: str) -> 
 
 
 def stranger(trigger: str, seed: str) -> str:
-    """A name that nobody has: four letters as consonant, vowel, consonant, vowel; never the trigger."""
+    """A name that nobody has: any four letters, never the trigger."""
     chooser = random.Random(f"stranger {seed}")
-    name = "".join(chooser.choice(letters) for letters in (CONSONANTS, VOWELS) * 2)
+    name = "".join(chooser.choices(string.ascii_lowercase, k=4))
     return name if name != trigger else stranger(trigger, f"{seed} again")
 
 
@@ -146,11 +147,13 @@ class Preparation:
         return embeds
 
     def _others(self, image: TrainImage, index: int) -> tuple[Embeds, ...]:
-        """What preservation keeps as it is: the class, a name that nobody has, no caption at all."""
+        """What preservation keeps as it is: the class, names that nobody has, no caption; drawn as often as they stand
+        here."""
         if not self.spec.params["preservation"]:
             return ()
         words, seed = (self.spec.trigger_word, self.spec.class_word), f"{self.spec.params['seed']} {index}"
-        captions = [class_caption(image.caption, *words), stranger_caption(image.caption, *words, seed), ""]
+        names = [stranger_caption(image.caption, *words, f"{seed} {number}") for number in range(STRANGERS)]
+        captions = [*[class_caption(image.caption, *words)] * 2, *names, ""]
         return tuple(self.prompts.get(caption) for caption in captions)
 
     def _latents(self, image: TrainImage, index: int, total: int) -> torch.Tensor:
