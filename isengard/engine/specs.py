@@ -138,6 +138,32 @@ class MaskSpec:
 
 
 @dataclass(frozen=True)
+class ExamineImage:
+    """A photo to measure: the number that its event carries, its absolute path."""
+
+    index: int
+    path: str
+
+
+@dataclass(frozen=True)
+class ExamineSpec:
+    """Photos to measure as they are stored. `yunet` is the file of that detector, "" where it is not here."""
+
+    job: str
+    images: tuple[ExamineImage, ...]
+    yunet: str = ""
+    kind: Literal["examine"] = "examine"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "ExamineSpec":
+        """TypeError or KeyError: the sender speaks another version."""
+        return cls(**{**data, "images": tuple(ExamineImage(**image) for image in data["images"])})
+
+
+@dataclass(frozen=True)
 class UnpackMember:
     """One picture of an archive: the number its event carries, its place in the archive's list, and its mask's."""
 
@@ -208,7 +234,7 @@ class CaptionSpec:
         return cls(**{**data, "models": models, "images": tuple(CaptionImage(**image) for image in data["images"])})
 
 
-Spec = TrainSpec | GenerateSpec | CaptionSpec | UnpackSpec | MaskSpec
+Spec = TrainSpec | GenerateSpec | CaptionSpec | UnpackSpec | MaskSpec | ExamineSpec
 
 
 def spec_from_dict(data: dict[str, Any]) -> Spec:
@@ -223,4 +249,6 @@ def spec_from_dict(data: dict[str, Any]) -> Spec:
         return UnpackSpec.from_dict(data)
     if data.get("kind") == "caption":
         return CaptionSpec.from_dict(data)
+    if data.get("kind") == "examine":
+        return ExamineSpec.from_dict(data)
     raise ValueError(f"unknown kind of spec: {data.get('kind')!r}")

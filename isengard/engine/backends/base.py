@@ -8,7 +8,15 @@ from typing import Protocol
 from isengard.engine import unpacking
 from isengard.engine.errors import EngineError
 from isengard.engine.events import Event, Sink, Stop
-from isengard.engine.specs import CaptionSpec, GenerateSpec, MaskSpec, TrainSpec, UnpackSpec, spec_from_dict
+from isengard.engine.specs import (
+    CaptionSpec,
+    ExamineSpec,
+    GenerateSpec,
+    MaskSpec,
+    TrainSpec,
+    UnpackSpec,
+    spec_from_dict,
+)
 
 
 class Backend(Protocol):
@@ -58,6 +66,10 @@ class Working:
         if isinstance(spec, UnpackSpec):
             # No model is behind it, so no backend is asked.
             return unpacking.unpack(spec, sink, stop)
+        if isinstance(spec, ExamineSpec):
+            from isengard.engine import examine
+
+            return examine.run(spec, sink, stop)
         if isinstance(spec, MaskSpec):
             # OpenCV is only imported by an engine that needs it.
             from isengard.engine import masks
