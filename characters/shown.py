@@ -100,7 +100,7 @@ def _outputs(character: Character) -> QuerySet[Any]:
 
 def _rows(character: Character, tab: str, outputs: QuerySet[Any], before: str) -> dict[str, Any]:
     if tab == "photos":
-        return {"images": character.images.select_related("character").newest_first()}
+        return {}
     if tab == "training":
         return {"runs": character.training_runs.select_related("job", "character", "lora").order_by("-id")[:SHOWN]}
     if tab == "loras":

@@ -1,7 +1,5 @@
 """The pages of characters and their photos. Services decide; these show."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
@@ -10,13 +8,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from characters import access, services, shown
+from characters.browse import shown as photos
 from characters.forms import CharacterForm
-from characters.models import Character, ReferenceImage
+from characters.models import Character
 from isengard.errors import DomainError
-from isengard.htmx import is_fragment, redirect_to, render_page, toast
+from isengard.htmx import is_fragment, redirect_to, render_page
 
 PAGE = 24
-DATASET_PAGE = 60
 
 
 @require_GET
@@ -59,14 +57,9 @@ def _place(form: CharacterForm, error: DomainError) -> None:
 def detail(request: HttpRequest, public_id: str) -> HttpResponse:
     character = access.get_character(public_id)
     context = shown.hub(character, request.GET.get("tab", "photos"), request.GET.get("before", ""))
-    return render_page(request, "characters/detail.html", _part(request), context)
-
-
-def _part(request: HttpRequest) -> str:
-    """What htmx wants of the page: its photos, older pictures, or everything that a job may have changed."""
-    if "before" in request.GET:
-        return "pictures"
-    return "photos" if request.GET.get("part") == "photos" else "changed"
+    if context["tab"] == "photos" and not is_fragment(request):
+        context.update(photos.browser(photos.place(request.GET, character), request.GET.get("cursor", "")))
+    return render_page(request, "characters/detail.html", "pictures" if "before" in request.GET else "changed", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -111,43 +104,3 @@ def upload(request: HttpRequest, public_id: str) -> HttpResponse:
         else:
             messages.info(request, f"{name}: {'added' if done.added else 'already there'}.")
     return redirect_to(request, f"{character.get_absolute_url()}?tab=photos")
-
-
-@require_POST
-def delete_photos(request: HttpRequest, public_id: str) -> HttpResponse:
-    character = access.get_character(public_id)
-    count = services.delete_images(character=character, image_ids=request.POST.getlist("photo"))
-    said = f"{count} photo{'' if count == 1 else 's'} deleted."
-    if not is_fragment(request):
-        messages.success(request, said)
-        return redirect_to(request, f"{character.get_absolute_url()}?tab=photos")
-    fresh = shown.hub(access.get_character(public_id), "photos")
-    return toast(render(request, "characters/detail.html#removed", fresh), said)
-
-
-@require_GET
-def dataset(request: HttpRequest) -> HttpResponse:
-    """All photos of all characters, newest first, by id so that the last page costs what the first does."""
-    images = ReferenceImage.objects.select_related("character").order_by("-id")
-    search, chosen = request.GET.get("search", "").strip(), request.GET.get("character", "")
-    if search:
-        images = images.filter(Q(original_name__icontains=search) | Q(character__name__icontains=search))
-    if chosen:
-        images = images.filter(character__public_id=chosen)
-    if (before := request.GET.get("before", "")).isdecimal():
-        images = images.filter(id__lt=int(before))
-    page = list(images[: DATASET_PAGE + 1])
-    context: dict[str, Any] = {
-        "images": page[:DATASET_PAGE],
-        "next_url": _older(request, page[DATASET_PAGE - 1].pk) if len(page) > DATASET_PAGE else "",
-        "search": search,
-        "chosen": chosen,
-        "characters": Character.objects.with_image_count().order_by("name"),
-    }
-    return render_page(request, "characters/dataset.html", "tiles" if before else "images", context)
-
-
-def _older(request: HttpRequest, last: int) -> str:
-    query = request.GET.copy()
-    query["before"] = str(last)
-    return f"{reverse('dataset')}?{query.urlencode()}"

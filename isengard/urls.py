@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
-from characters import views as characters
+from characters.browse import views as browse
 from generation import views as generation
 from isengard.ids import PublicIdConverter
 from isengard.jobs import views as jobs
@@ -17,7 +17,7 @@ urlpatterns = [
     path("status", jobs.status, name="status"),
     path("logs", jobs.logs, name="logs"),
     path("queue", include("isengard.jobs.urls")),
-    path("dataset", characters.dataset, name="dataset"),
+    path("dataset", browse.dataset, name="dataset"),
     path("photos/", include("characters.photo_urls")),
     path("video", generation.video, name="video"),
     path("", include("characters.urls")),

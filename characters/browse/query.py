@@ -145,8 +145,8 @@ def page(chosen: Filter, cursor: str = "", limit: int = 60) -> Page:
     before, after = (more, key is not None) if backwards else (key is not None, more)
     return Page(
         images=rows,
-        next=_cursor("after", rows[-1], column) if rows and after else "",
-        previous=_cursor("before", rows[0], column) if rows and before else "",
+        next=cursor_at("after", rows[-1], column) if rows and after else "",
+        previous=cursor_at("before", rows[0], column) if rows and before else "",
     )
 
 
@@ -154,9 +154,9 @@ def beside(chosen: Filter, image: ReferenceImage) -> tuple[ReferenceImage | None
     """The photos before and after this one, whether or not the filter still finds it, and the cursor of the page that
     begins with it ("" for the first)."""
     column, _ = SORTS[chosen.sort]
-    before = page(chosen, _cursor("before", image, column), 1).images
-    after = page(chosen, _cursor("after", image, column), 1).images
-    cursor = _cursor("after", before[0], column) if before else ""
+    before = page(chosen, cursor_at("before", image, column), 1).images
+    after = page(chosen, cursor_at("after", image, column), 1).images
+    cursor = cursor_at("after", before[0], column) if before else ""
     return (before[0] if before else None), (after[0] if after else None), cursor
 
 
@@ -175,7 +175,8 @@ def _beyond(column: str | None, key: list[Any], *, falling: bool) -> Any:
     return Func(ours, theirs, template="%(expressions)s", arg_joiner=joiner, output_field=BooleanField())
 
 
-def _cursor(side: str, image: ReferenceImage, column: str | None) -> str:
+def cursor_at(side: str, image: ReferenceImage, column: str | None) -> str:
+    """The cursor of the page that begins after the photo, or ends before it, in the order of a column of KEYS."""
     first = [image.name.lower() if column == "name" else getattr(image, column)] if column else []
     text = json.dumps([side, *first, image.pk], ensure_ascii=False, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

@@ -1,20 +1,99 @@
-"""The pages of the dataset: the grid, its bulk actions, the photo page and the tags. Queries and changes lie below."""
+"""The pages of the dataset: the grid in its parts, the photo page, the tags. What bulk actions do is in actions.py."""
+
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from characters import access
+from characters.browse import answers, services, shown, tags, totals
+from characters.models import Character, ReferenceImage
+from isengard.errors import Invalid
+from isengard.htmx import is_fragment, redirect_to, render_page
 
 # Each panel is a partial that htmx fetches from its own address, so that a slow one keeps nobody waiting.
-PANELS = (("verdict", "Verdict"), ("tags", "Tags and split"), ("caption", "Caption"), ("crop", "Crop"), ("mask", "Mask"))
+PANELS = (
+    ("verdict", "Verdict"),
+    ("tags", "Tags and split"),
+    ("caption", "Caption"),
+    ("crop", "Crop"),
+    ("mask", "Mask"),
+)
+
+
+@require_GET
+def dataset(request: HttpRequest) -> HttpResponse:
+    where = shown.place(request.GET)
+    return render(request, "characters/dataset.html", shown.browser(where, request.GET.get("cursor", "")))
+
+
+@require_GET
+def grid(request: HttpRequest) -> HttpResponse:
+    """The grid alone, for a changed filter; the address bar follows, so that the page can be shared."""
+    where = shown.place(request.GET)
+    if not is_fragment(request):
+        return redirect_to(request, where.url())
+    response = render(request, "characters/dataset/grid.html", shown.block(where, request.GET.get("cursor", "")))
+    response.headers["HX-Replace-Url"] = where.url()
+    response.headers["HX-Trigger-After-Settle"] = "dataset:filtered"
+    return response
+
+
+@require_GET
+def block(request: HttpRequest) -> HttpResponse:
+    """The next block of tiles, or an earlier one; without htmx the whole page that begins there."""
+    where, cursor = shown.place(request.GET), request.GET.get("cursor", "")
+    if not is_fragment(request):
+        return redirect_to(request, where.url(cursor=cursor))
+    context = {**shown.block(where, cursor), "one_way": "earlier" if request.GET.get("earlier") else "next"}
+    return render(request, "characters/dataset/block.html", context)
+
+
+@require_GET
+def tiles(request: HttpRequest) -> HttpResponse:
+    """A block again, after it was emptied or changed."""
+    ids = request.GET.get("ids", "").split(",")[: shown.PAGE]
+    return render(request, "characters/dataset/tiles.html", shown.tiles(shown.place(request.GET), ids))
+
+
+@require_GET
+def counts(request: HttpRequest) -> HttpResponse:
+    """How many photos there are of each kind; asked for beside the grid, which does not wait for it."""
+    where = shown.place(request.GET)
+    character = access.get_character(where.filter.character) if where.hub else None
+    number, more = totals.count(where.filter)
+    found = totals.totals(character)
+    names = {} if where.hub else Character.objects.in_bulk(found.characters)
+    context: dict[str, Any] = {"place": where, "filter": where.filter, "number": number, "more": more, "totals": found}
+    if names:
+        people = [(names[key], count) for key, count in found.characters.items() if key in names]
+        context["people"] = sorted(people, key=lambda pair: pair[0].name.lower())[: shown.MOST_CHARACTERS]
+    return render(request, "characters/dataset/counts.html", context)
+
+
+@require_GET
+def tag_names(request: HttpRequest) -> HttpResponse:
+    return render(request, "characters/dataset/tag_names.html", {"names": tags.names()})
 
 
 @require_GET
 def photo_page(request: HttpRequest, public_id: str) -> HttpResponse:
-    image = access.get_photo(public_id)
-    return render(request, "characters/photo/page.html", {"image": image, "panels": _panels(public_id)})
+    return _photo(request, access.get_photo(public_id), shown.place(request.GET))
+
+
+def _photo(request: HttpRequest, image: ReferenceImage, where: shown.Place) -> HttpResponse:
+    context = {
+        "image": image,
+        "place": where,
+        "panels": _panels(image.public_id),
+        "delete_url": f"{reverse('photos:delete', args=[image.public_id])}?{where.query}",
+        **shown.neighbours(where, image),
+    }
+    response = render_page(request, "characters/photo/page.html", "photo", context)
+    response.headers["HX-Replace-Url"] = shown.photo_url(image, where)
+    return response
 
 
 def _panels(public_id: str) -> list[dict[str, str]]:
@@ -26,3 +105,67 @@ def _panels(public_id: str) -> list[dict[str, str]]:
         except NoReverseMatch:
             continue
     return found
+
+
+@require_POST
+def photo_delete(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Bins the photo and shows the one after it, or the one before; after the last one, the grid."""
+    image, where = access.get_photo(public_id), shown.place(request.GET)
+    following, before = shown.near(where, image)
+    binned = services.bin_images(ReferenceImage.objects.filter(pk=image.pk))
+    then = following or before
+    if then is None or not is_fragment(request):
+        return redirect_to(request, shown.photo_url(then, where) if then else where.url())
+    return answers.told(_photo(request, then, where), "Photo deleted.", undo=answers.undo_url(binned.undo))
+
+
+@require_http_methods(["GET", "POST"])
+def photo_tags(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Tags and split of one photo: a change is written at once and the panel comes back as it then is."""
+    image = access.get_photo(public_id)
+    one = ReferenceImage.objects.filter(pk=image.pk)
+    if request.method == "POST":
+        if split := request.POST.get("split"):
+            services.set_split(one, split)
+        if name := request.POST.get("remove"):
+            services.untag_images(one, [name])
+        if names := tags.parsed(request.POST.get("add", "")):
+            services.tag_images(one, names)
+        if not is_fragment(request):
+            return redirect_to(request, reverse("photos:page", args=[public_id]))
+        image.refresh_from_db(fields=["split", "tag_text"])
+    names_worn = list(image.tags.order_by("name").values_list("name", flat=True))
+    context = {"image": image, "worn": names_worn, "splits": ReferenceImage.Split.choices}
+    return render(request, "characters/photo/tags.html", context)
+
+
+@require_GET
+def tag_list(request: HttpRequest) -> HttpResponse:
+    begins = request.GET.get("begins", "")
+    context = {"tags": tags.frequencies(begins=begins), "begins": begins}
+    return render_page(request, "characters/dataset/tags.html", "rows", context)
+
+
+@require_POST
+def tag_change(request: HttpRequest) -> HttpResponse:
+    """Renames one tag, merges the ticked ones into another, or takes one off every photo."""
+    said = _changed_tag(request)
+    if not is_fragment(request):
+        return redirect_to(request, reverse("characters:tags"))
+    context = {"tags": tags.frequencies(), "begins": ""}
+    return answers.told(render(request, "characters/dataset/tags.html#rows", context), said)
+
+
+def _changed_tag(request: HttpRequest) -> str:
+    given = request.POST
+    if given.get("delete"):
+        count = services.delete_tag(tags.get_tag(given["delete"]))
+        return f"Taken off {answers.photos(count)}."
+    if given.get("rename"):
+        tag = services.rename_tag(tags.get_tag(given["rename"]), given.get("name", ""))
+        return f"Now called {tag.name}."
+    # A tag that takes a name in use becomes one with it.
+    ticked = [services.rename_tag(tags.get_tag(name), given.get("into", "")) for name in given.getlist("tag")]
+    if not ticked:
+        raise Invalid("nothing_chosen", "Tick the tags that mean the same first.")
+    return f"{len(ticked)} tags are one now: {ticked[-1].name}."

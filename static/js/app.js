@@ -11,7 +11,6 @@ const iconUrl = (name) => `${document.body.dataset.icons}#${name}`;
 // Ids and requests
 const base36 = (count) => [...crypto.getRandomValues(new Uint8Array(count))].map((n) => (n % 36).toString(36)).join("");
 const correlationId = () => `fe-${Date.now().toString(36)}-${base36(9)}`;
-const csrfToken = () => JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"];
 const STATUS_SENTENCES = {
   0: "The studio did not answer. Check that it still runs, then try again.",
   403: "The studio refused this. Load the page again and retry.",
@@ -19,7 +18,6 @@ const STATUS_SENTENCES = {
   413: "This file is larger than the studio takes.",
   429: "Too many requests at once. Wait a few seconds, then try again.",
 };
-
 function failureSentence(status, type, text) {
   if (type.includes("json")) {
     const { detail } = JSON.parse(text || "{}");
@@ -31,19 +29,6 @@ function failureSentence(status, type, text) {
   return STATUS_SENTENCES[status] ?? `The studio had an error (${status}). The log says why.`;
 }
 
-/** fetch with CSRF token and correlation id; rejects with {message, correlation, status} when refused. */
-async function request(url, options = {}) {
-  const sent = correlationId();
-  const headers = { "X-CSRFToken": csrfToken(), "X-Correlation-ID": sent, ...options.headers };
-  const response = await fetch(url, { ...options, headers }).catch(() => null);
-  const correlation = response?.headers.get("X-Correlation-ID") ?? sent;
-  if (response?.ok) return response;
-  const type = response?.headers.get("Content-Type") ?? "";
-  const text = (await response?.clone().text()) ?? "";
-  const status = response?.status ?? 0;
-  throw Object.assign(new Error(failureSentence(status, type, text)), { correlation, status, response });
-}
-
 // Toasts
 const LEVEL_ICONS = { success: "circle-check", warning: "triangle-alert", error: "circle-alert", info: "info" };
 const stack = one(".toasts");
@@ -52,7 +37,6 @@ function expire(element, seconds) {
   element.addEventListener("mouseenter", () => clearTimeout(timer));
   element.addEventListener("mouseleave", () => { timer = setTimeout(() => element.remove(), 3000); });
 }
-
 const button = (label, onclick) => make("button", { type: "button", className: "btn btn-sm", textContent: label, onclick });
 const logUrl = (correlation) => `${document.body.dataset.logsUrl}?correlation=${encodeURIComponent(correlation)}`;
 const showLog = (correlation) => make("a", { href: logUrl(correlation), className: "btn btn-sm btn-ghost", textContent: "Show log" });
@@ -65,9 +49,7 @@ function toast({ message, level = "info", undo = "", correlation = "", seconds }
   one("use", element).setAttribute("href", iconUrl(LEVEL_ICONS[level] ?? "info"));
   one("span", element).textContent = message;
   const actions = one(".toast-actions", element);
-  if (undo) {
-    actions.append(button("Undo", () => { element.remove(); htmx.ajax("POST", undo, { source: document.body, swap: "none" }); }));
-  }
+  if (undo) actions.append(button("Undo", () => { element.remove(); htmx.ajax("POST", undo, { source: document.body, swap: "none" }); }));
   if (correlation) {
     const id = make("span", { className: "correlation", textContent: correlation });
     actions.append(button("Copy id", () => copy(correlation)), showLog(correlation), id);
@@ -85,14 +67,10 @@ function raise(element) {
   if (element.matches(":popover-open")) element.hidePopover();
   element.showPopover();
 }
-
-const fail = (error) => toast({ message: error.message, level: "error", correlation: error.correlation });
 const contentType = (xhr) => xhr.getResponseHeader("Content-Type") ?? "";
 let lastCorrelation = "";
 document.addEventListener("htmx:configRequest", ({ detail }) => { detail.headers["X-Correlation-ID"] = correlationId(); });
-document.addEventListener("htmx:beforeOnLoad", ({ detail: { xhr } }) => {
-  lastCorrelation = xhr.getResponseHeader("X-Correlation-ID") ?? "";
-});
+document.addEventListener("htmx:beforeOnLoad", ({ detail: { xhr } }) => { lastCorrelation = xhr.getResponseHeader("X-Correlation-ID") ?? ""; });
 document.addEventListener("toast", ({ detail }) => {
   for (const part of Array.isArray(detail.value) ? detail.value : [detail]) {
     toast({ correlation: part.level === "error" ? lastCorrelation : "", ...part });
@@ -123,7 +101,6 @@ function restored(channel) {
   lostBy.delete(channel);
   pill.hidden = lostBy.size === 0;
 }
-
 one("button", pill).addEventListener("click", () => {
   document.dispatchEvent(new Event("ui:reconnect"));
   htmx.trigger(document.body, "status:refresh");
@@ -135,53 +112,34 @@ document.addEventListener("htmx:sendError", ({ detail: { elt } }) => {
 document.addEventListener("htmx:afterOnLoad", () => restored("http"));
 
 // Theme and sidebar
-const THEMES = { dark: ["light", "moon", "Dark theme"], light: ["system", "sun", "Light theme"], system: ["dark", "monitor", "System theme"] };
-
-function showTheme() {
-  const [, icon, label] = THEMES[root.dataset.theme] ?? THEMES.dark;
-  for (const control of all("[data-theme-cycle]")) {
-    one("use", control).setAttribute("href", iconUrl(icon));
-    one(".nav-label", control).textContent = label;
-  }
-}
-function cycleTheme() {
-  root.dataset.theme = (THEMES[root.dataset.theme] ?? THEMES.dark)[0];
-  remember("theme", root.dataset.theme);
-  showTheme();
+const NEXT_THEME = { dark: "light", light: "system", system: "dark" };
+function change(name, value) {
+  root.dataset[name] = value;
+  remember(name, value);
   document.dispatchEvent(new Event("ui:theme"));
 }
-
-function toggleSidebar() {
-  root.dataset.sidebar = root.dataset.sidebar === "narrow" ? "wide" : "narrow";
-  remember("sidebar", root.dataset.sidebar);
-}
 // Clicks
-async function copy(text, control) {
+async function copy(text) {
   // Outside of localhost the clipboard needs https; selecting a throw-away field works everywhere.
   if (navigator.clipboard) await navigator.clipboard.writeText(text);
   else {
-    const field = document.body.appendChild(make("textarea", { value: text }));
+    const field = topmost().appendChild(make("textarea", { value: text }));
     field.select();
     document.execCommand("copy");
     field.remove();
   }
-  const use = control && one("use", control);
-  if (!use) return;
-  const before = use.getAttribute("href");
-  use.setAttribute("href", iconUrl("check"));
-  setTimeout(() => use.setAttribute("href", before), 2000);
+  toast({ message: "Copied.", level: "success" });
 }
 function openDialog(dialog) {
   if (!dialog.open) dialog.showModal();
   dialog.dispatchEvent(new Event("ui:open"));
 }
-
 const CLICKS = {
   "[data-dialog-open]": (control) => openDialog(one(control.dataset.dialogOpen)),
   "[data-dialog-close]": (control) => control.closest("dialog").close(),
-  "[data-theme-cycle]": cycleTheme,
-  "[data-sidebar-toggle]": toggleSidebar,
-  "[data-copy]": (control) => copy(control.dataset.copy, control),
+  "[data-theme-cycle]": () => change("theme", NEXT_THEME[root.dataset.theme] ?? "light"),
+  "[data-sidebar-toggle]": () => change("sidebar", root.dataset.sidebar === "narrow" ? "wide" : "narrow"),
+  "[data-copy]": (control) => copy(control.dataset.copy),
 };
 document.addEventListener("click", (event) => {
   for (const menu of all("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
@@ -199,14 +157,13 @@ const typing = (element) => element.closest("input:not([type=checkbox], [type=ra
 const topmost = () => all("dialog[open]").at(-1) ?? one("main");
 const GO = { c: 0, d: 1, t: 2, g: 3 };
 let goUntil = 0;
-
 function shortcut(event) {
   const { key, target } = event;
   const scope = topmost();
   if ((event.metaKey || event.ctrlKey) && key === "Enter") return one(".btn-primary:not(:disabled)", target.closest("form") ?? scope);
   if (event.metaKey || event.ctrlKey || event.altKey) return null;
   if (key === "Escape") return one("details.menu[open] > summary");
-  if (typing(target)) return null;
+  if (typing(target) || (key === " " && target.closest("a, button, input, summary"))) return null;
   if (key in GO && event.timeStamp < goUntil) return all(".sidebar a.nav-item")[GO[key]];
   goUntil = key === "g" ? event.timeStamp + 1000 : 0;
   if (key === "?") return one("[data-dialog-open='#help']");
@@ -236,7 +193,6 @@ function tellTimes() {
     if (seconds < 30 * 86400) element.textContent = seconds < 10 ? "just now" : `${duration(seconds)} ago`;
   }
 }
-
 const scrolledAway = new Map();
 document.addEventListener("scroll", ({ target }) => {
   if (!target.dataset?.scrollEnd) return;
@@ -244,7 +200,6 @@ document.addEventListener("scroll", ({ target }) => {
   const gap = Math.max(scrollHeight - scrollTop - clientHeight, scrollWidth - scrollLeft - clientWidth);
   scrolledAway.set(target.dataset.scrollEnd, gap > 24 ? { left: scrollLeft, top: scrollTop } : null);
 }, { capture: true, passive: true });
-
 function dress(node) {
   const within = (selector) => [...(node.matches(selector) ? [node] : []), ...all(selector, node)];
   for (const element of within("[data-tint]")) element.style.setProperty("--tint", element.dataset.tint);
@@ -255,9 +210,8 @@ function dress(node) {
   tellTimes();
 }
 
-window.isengard = { make, toast, fail, request, failureSentence, correlationId, csrfToken, lost, restored, duration };
+window.isengard = { make, toast, failureSentence, lost, restored, duration };
 htmx.onLoad(dress);
-showTheme();
 setInterval(tellTimes, 30000);
 for (const element of all(".toast", stack)) expire(element, element.matches(".toast-error") ? 10 : 5);
 if (stack.children.length) raise(stack);

@@ -1,4 +1,4 @@
-// Forms: preset tiles, sliders, drafts that survive a reload, typed confirmation, selection in grids, no double submit.
+// Forms: preset tiles, sliders, drafts that survive a reload, typed confirmation, no double submit.
 // Knows no field by name; the markup says what belongs together (docs/look.md).
 
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -31,10 +31,8 @@ function syncSlider(field) {
 const fillTrack = (range) => range.style.setProperty("--fill", `${(100 * (range.value - range.min)) / (range.max - range.min)}%`);
 // Drafts
 const draftKey = (form) => `draft:${location.pathname}:${form.dataset.draft}`;
-function saveDraft(form) {
-  const draft = fieldsOf(form).map((field) => [field.name, field.value, field.checked ?? null]);
-  localStorage.setItem(draftKey(form), JSON.stringify(draft));
-}
+const draftOf = (form) => fieldsOf(form).map((field) => [field.name, field.value, field.checked ?? null]);
+const saveDraft = (form) => localStorage.setItem(draftKey(form), JSON.stringify(draftOf(form)));
 function restoreDraft(form) {
   const draft = JSON.parse(localStorage.getItem(draftKey(form)) ?? "null");
   // A form that the server sent back with errors, or filled from a link, already holds the newer words.
@@ -56,7 +54,6 @@ function free(form) {
   delete form.dataset.sending;
   for (const button of all("[aria-busy=true]", form)) button.removeAttribute("aria-busy");
 }
-
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.method === "dialog" || form.method === "get") return;
@@ -71,52 +68,15 @@ document.addEventListener("htmx:afterRequest", ({ target, detail }) => {
   free(form);
   if (detail.successful && form.hasAttribute("data-draft-once")) dropDraft(form);
 });
-document.addEventListener("form:free", ({ target }) => free(target));
 window.addEventListener("pageshow", () => all("form[data-sending]").forEach(free));
 
-// Selection in grids: a bar with the count, all or none, shift for a range
-let lastTicked = null;
-function tellSelection(scope) {
-  const boxes = all(".tile-check input", scope), ticked = boxes.filter((box) => box.checked);
-  scope.classList.toggle("selecting", ticked.length > 0);
-  for (const bar of all("[data-select-bar]", scope)) bar.hidden = ticked.length === 0;
-  for (const count of all("[data-select-count]", scope)) count.textContent = `${ticked.length} selected`;
-  for (const toggle of all("[data-select-all]", scope)) toggle.textContent = ticked.length === boxes.length ? "Deselect all" : "Select all";
-}
-
-function selectRange(boxes, to) {
-  const [first, last] = [boxes.indexOf(lastTicked), boxes.indexOf(to)].sort((a, b) => a - b);
-  if (first >= 0) for (const box of boxes.slice(first, last + 1)) box.checked = to.checked;
-}
-function selectAll(control) {
-  const scope = control.closest("[data-select]"), boxes = all(".tile-check input", scope);
-  const on = control.hasAttribute("data-select-all") && boxes.some((box) => !box.checked);
-  for (const box of boxes) box.checked = on;
-  tellSelection(scope);
-}
-
-// Small helpers of the generate form
-function edit(selector, change) {
-  const field = document.querySelector(selector);
-  change(field);
+// A button that writes its words where the cursor stands in another field
+document.addEventListener("click", ({ target }) => {
+  const { insert, insertText } = target.closest("[data-insert]")?.dataset ?? {}, field = insert && document.querySelector(insert);
+  if (!field) return;
+  field.setRangeText(insertText, field.selectionStart, field.selectionEnd, "end");
   field.dispatchEvent(new Event("input", { bubbles: true }));
   field.focus();
-}
-const CLICKS = {
-  "[data-insert]": ({ dataset }) => edit(dataset.insert, (field) => field.setRangeText(dataset.insertText, field.selectionStart, field.selectionEnd, "end")),
-  "[data-random]": ({ dataset }) => edit(dataset.random, (field) => { field.value = crypto.getRandomValues(new Uint32Array(1))[0]; }),
-  "[data-select-all], [data-select-none]": selectAll,
-};
-document.addEventListener("click", (event) => {
-  for (const [selector, act] of Object.entries(CLICKS)) {
-    const control = event.target.closest(selector);
-    if (control) act(control);
-  }
-  if (!event.target.matches(".tile-check input")) return;
-  const scope = event.target.closest("[data-select]");
-  if (event.shiftKey) selectRange(all(".tile-check input", scope), event.target);
-  lastTicked = event.target;
-  if (scope) tellSelection(scope);
 });
 document.addEventListener("input", ({ target }) => {
   if (target.matches("[data-match]")) unlock(target);
@@ -142,8 +102,5 @@ htmx.onLoad((node) => {
   within("[data-match]").forEach(unlock);
   within("[data-enables]").forEach(enable);
   within("[aria-invalid=true]")[0]?.focus();
-  within("[data-select]").forEach(tellSelection);
   for (const details of within("details[data-remember]")) if (localStorage.getItem(`open:${details.dataset.remember}`)) details.open = true;
-  const scope = node.closest("[data-select]");
-  if (scope) tellSelection(scope);
 });

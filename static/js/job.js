@@ -1,38 +1,28 @@
 // Live jobs: one socket for all of them and one per job the page watches. Moves bars and words at once, and asks htmx
 // to fetch richer partials again (job:event, job:done, jobs:changed). Knows nothing of what a job does.
 
+import ReconnectingWebSocket from "../vendor/reconnecting-websocket/reconnecting-websocket.mjs";
 const { lost, restored, duration } = window.isengard;
 const base = document.body.dataset.jobsSocket;
-const sockets = new Map();
-const states = new Map();
+const sockets = new Map(), states = new Map();
 const TERMINAL = new Set(["completed", "failed", "cancelled"]);
 const WORDS = { queued: "Queued", running: "Running", completed: "Completed", failed: "Failed", cancelled: "Cancelled" };
 const QUIET_MS = 2000, NOT_FOUND = 4404;
 let listed = false;
 
+// Every socket waits a random time of its own, so that a restarted studio is not asked by every open tab at once.
 function connect(path) {
-  const entry = sockets.get(path) ?? { seq: 0, tries: 0 };
+  const waits = { minReconnectionDelay: 500 + Math.random() * 2000, maxReconnectionDelay: 30000, reconnectionDelayGrowFactor: 2, connectionTimeout: 15000 };
+  const socket = new ReconnectingWebSocket(location.origin.replace(/^http/, "ws") + path, [], waits), entry = { seq: 0, socket };
   sockets.set(path, entry);
-  clearTimeout(entry.timer);
-  entry.socket = new WebSocket(location.origin.replace(/^http/, "ws") + path);
-  entry.socket.onopen = () => {
-    entry.tries = 0;
+  socket.onopen = () => {
     restored(path);
     // A page that has just been rendered missed nothing; after a break it asks for what came meanwhile.
-    if (entry.seq) entry.socket.send(JSON.stringify({ after: entry.seq }));
+    if (entry.seq) socket.send(JSON.stringify({ after: entry.seq }));
   };
-  entry.socket.onmessage = ({ data }) => receive(path, entry, JSON.parse(data));
-  entry.socket.onclose = ({ code }) => { if (code !== NOT_FOUND) retry(path, entry); };
+  socket.onmessage = ({ data }) => receive(path, entry, JSON.parse(data));
+  socket.onclose = ({ code }) => { if (code === NOT_FOUND) socket.close(); else if (socket.retryCount > 0 && sockets.has(path)) lost(path); };
 }
-
-// Full jitter, so that a restarted studio is not asked by every open tab in the same instant.
-function retry(path, entry) {
-  if (!sockets.has(path)) return;
-  if (entry.tries > 0) lost(path);
-  const ceiling = Math.min(30000, 500 * 2 ** entry.tries++);
-  entry.timer = setTimeout(() => connect(path), 500 + Math.random() * ceiling);
-}
-
 function receive(path, entry, message) {
   restored(path);
   if (message.type === "jobs") { takeAll(message.jobs); return; }
@@ -50,7 +40,6 @@ function takeAll(jobs) {
   listed = true;
   if (ended.length) tellLists();
 }
-
 function take(message, quiet) {
   const { job, state } = message, before = states.get(job), changed = state !== undefined && before !== state;
   if (state) states.set(job, state);
@@ -60,7 +49,6 @@ function take(message, quiet) {
 }
 const watching = (job) => document.querySelectorAll(`[data-job="${CSS.escape(job)}"]`);
 const tellLists = () => { for (const name of ["status:refresh", "jobs:changed"]) htmx.trigger(document.body, name); };
-
 function texts({ step, total, percent, stage, message, state, loss, eta, speed }) {
   return {
     step, total, stage, message: TERMINAL.has(state) ? "" : message || stage,
@@ -79,9 +67,7 @@ function show(element, told) {
   const message = counted ? told : { ...told, step: 0, total: 0, eta: null, speed: null }, words = texts(message), { state } = message;
   for (const part of element.querySelectorAll("[data-job-text]")) part.textContent = words[part.dataset.jobText] ?? part.textContent;
   if (state) element.dataset.jobState = state;
-  for (const badge of state ? element.querySelectorAll("[data-job-badge]") : []) {
-    Object.assign(badge, { className: `badge badge-${state}`, textContent: words.state });
-  }
+  for (const badge of state ? element.querySelectorAll("[data-job-badge]") : []) Object.assign(badge, { className: `badge badge-${state}`, textContent: words.state });
   const part = message.total || TERMINAL.has(state) ? message.percent / 100 : null;
   for (const bar of element.querySelectorAll("[data-job-bar]")) {
     if (part === null) bar.removeAttribute("value");
@@ -105,7 +91,6 @@ function nudge(message, now) {
   };
   waiting.timer = setTimeout(fire, now ? 0 : Math.max(0, waiting.at + QUIET_MS - Date.now()));
 }
-
 function sync() {
   const watched = [...document.querySelectorAll("[data-job-live]")].map((element) => `${base}${element.dataset.jobLive}/`);
   const wanted = new Set([base, ...watched]);
@@ -113,13 +98,11 @@ function sync() {
   for (const [path, entry] of sockets) {
     if (wanted.has(path)) continue;
     sockets.delete(path);
-    clearTimeout(entry.timer);
     entry.socket.close();
     restored(path);
   }
 }
-
 document.addEventListener("ui:reconnect", () => {
-  for (const [path, { socket }] of sockets) if (socket.readyState > WebSocket.OPEN) connect(path);
+  for (const { socket } of sockets.values()) if (socket.readyState !== WebSocket.OPEN) socket.reconnect();
 });
 htmx.onLoad(sync);

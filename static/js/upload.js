@@ -17,8 +17,8 @@ function rowOf(box, entry) {
   if (entry.row) return entry.row;
   const row = entry.row = part(box, "template").content.firstElementChild.cloneNode(true), image = row.querySelector("img");
   row.querySelector(".upload-name").textContent = entry.file.name;
-  image.onload = image.onerror = () => URL.revokeObjectURL(image.src);
   image.src = URL.createObjectURL(entry.file);
+  image.decode().catch(() => {}).finally(() => URL.revokeObjectURL(image.src));
   part(row, "retry").onclick = () => { stateOf(box).failed -= 1; enqueue(box, entry); };
   part(box, "list").hidden = false;
   part(box, "list").append(row);
@@ -31,7 +31,8 @@ function enqueue(box, entry) {
   pump(box);
 }
 function add(box, files) {
-  for (const file of files) { stateOf(box).total += 1; enqueue(box, { file }); }
+  stateOf(box).total += files.length;
+  for (const file of files) enqueue(box, { file });
   summarize(box);
 }
 async function pump(box) {
@@ -69,9 +70,8 @@ function verdict(status, type, xhr) {
 }
 function summarize(box) {
   const { done, skipped, failed, total } = stateOf(box);
-  const parts = [`${done} of ${total} added`, skipped && `${skipped} already there`, failed && `${failed} not added`];
-  const textContent = box.dataset.uploadUrl ? parts.filter(Boolean).join(" · ") : `${total} chosen`;
-  Object.assign(part(box, "summary"), { textContent, hidden: false });
+  const parts = [`${done} of ${total} added`, skipped && `${skipped} already there`, failed && `${failed} not added`].filter(Boolean);
+  Object.assign(part(box, "summary"), { textContent: box.dataset.uploadUrl ? parts.join(" · ") : `${total} chosen`, hidden: false });
 }
 function finish(box) {
   const { failed } = stateOf(box);

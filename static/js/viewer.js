@@ -1,5 +1,5 @@
 // Looking at pictures: PhotoSwipe (zoom, pan, swipe) inside the viewer's dialog, over the links of a [data-viewer] group;
-// arrows and space in grids, a swipe from photo to photo on a page, and the compare slider. Knows no page.
+// arrows and space in grids, swipes, and the compare slider. Knows no page.
 
 const dialog = document.querySelector("#viewer");
 const part = (selector) => dialog.querySelector(selector);
@@ -62,38 +62,35 @@ dialog.addEventListener("close", () => {
   panel.replaceChildren();
   shown.destroy();
 });
-const VIEWER_KEYS = { " ": () => shown.toggleZoom(), d: () => part("[data-viewer-download]").click() };
-function viewerKey(event) {
-  const act = VIEWER_KEYS[event.key];
-  if (act) { event.preventDefault(); act(); return; }
-  // f, x and Delete act on the shown picture's own tile, unless the panel offers them itself (app.js).
-  const wanted = `[data-key="${CSS.escape(event.key)}"]`;
+// f, x and Delete act on the shown picture's own tile, unless the bar or the panel offers them itself (app.js).
+function viewerKey({ key }) {
+  const wanted = `[data-key="${CSS.escape(key)}"]`;
   if (!part(wanted)) current().closest(".tile")?.querySelector(wanted)?.click();
 }
 
-// Arrows in a grid go to the nearest tile in that direction; space opens it.
-const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-function middle(element) {
-  const box = element.getBoundingClientRect();
-  return [box.left + box.width / 2, box.top + box.height / 2];
-}
-function neighbour(link, [dx, dy]) {
-  const [x, y] = middle(link);
-  let best = null, least = Infinity;
-  for (const other of link.closest("[data-blocks], .photo-grid, .samples").querySelectorAll(".tile > a")) {
-    const [ox, oy] = middle(other);
-    const along = (ox - x) * dx + (oy - y) * dy, across = Math.abs((ox - x) * dy) + Math.abs((oy - y) * dx);
-    if (along > 4 && along + 4 * across < least) [best, least] = [other, along + 4 * across];
-  }
-  return best;
+// Arrows in a grid go to the next tile of the row or the column; space opens it.
+const ARROWS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 };
+function neighbour(link, key) {
+  const left = (other) => Math.round(other.getBoundingClientRect().left);
+  const field = [...link.closest("[data-blocks], .photo-grid, .samples").querySelectorAll(".tile > a")];
+  const line = /Up|Down/.test(key) ? field.filter((other) => left(other) === left(link)) : field;
+  return line[line.indexOf(link) + ARROWS[key]];
 }
 document.addEventListener("keydown", (event) => {
   if (event.metaKey || event.ctrlKey || event.altKey || event.target.closest("input:not([type=checkbox]), textarea, select")) return;
   if (dialog.open) return viewerKey(event);
   const link = event.target.closest(".photo-grid .tile > a, .samples .tile > a");
-  const act = link && (event.key === " " ? () => link.click() : DIRECTIONS[event.key] && (() => neighbour(link, DIRECTIONS[event.key])?.focus()));
-  if (!act) return;
+  if (!link || !(event.key === " " || event.key in ARROWS)) return;
   event.preventDefault();
-  act();
+  if (event.key === " ") link.click();
+  else neighbour(link, event.key)?.focus();
 });
+
+// A swipe over [data-swipe] presses the arrow of that direction inside it.
+let touched = null;
+document.addEventListener("touchstart", ({ target, touches }) => { touched = target.closest("[data-swipe]") && touches.length === 1 ? touches[0].clientX : null; }, { passive: true });
+document.addEventListener("touchend", ({ target, changedTouches }) => {
+  const moved = touched === null ? 0 : changedTouches[0].clientX - touched;
+  if (Math.abs(moved) > 48) target.closest("[data-swipe]").querySelector(`[data-key=Arrow${moved < 0 ? "Right" : "Left"}]`)?.click();
+}, { passive: true });
 document.addEventListener("input", ({ target }) => target.closest("[data-compare]")?.style.setProperty("--at", `${target.value}%`));

@@ -167,10 +167,10 @@ def test_photos_dropped_on_the_page_are_counted_and_deleted_by_keyboard(page: Pa
     page.evaluate(DROP, ["two.png", png(1)])
     expect(page.locator(".tabs a[aria-current] .count")).to_have_text("2", timeout=30_000)
     expect(page.locator("#next-step")).to_have_text("Train")
-    page.locator("#photo-list .tile > a").first.focus()
+    page.get_by_test_id("image-grid").locator(".tile > a").first.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("x")
-    expect(page.locator("[data-select-count]")).to_have_text("1 selected")
+    expect(page.locator("[data-select-count]").first).to_have_text("1 selected")
     page.keyboard.press("Delete")
     expect(page.locator(".tabs a[aria-current] .count")).to_have_text("1")
 

@@ -113,22 +113,6 @@ def test_the_plain_upload_needs_its_token(mira: Character) -> None:
     assert mira.images.count() == 4
 
 
-def test_deleting_photos_answers_with_the_rest_and_the_new_counts(client: Client, mira: Character) -> None:
-    photo = mira.images.first()
-    assert photo is not None
-    url = reverse("characters:delete-photos", args=[mira.public_id])
-    answer = client.post(url, {"photo": [photo.public_id]}, headers=HTMX)
-    page = text(answer)
-    assert page.count("tile-check") == 2 and '<span class="count">2</span>' in page
-    assert 'id="next-step"' in page and "1 photo deleted" in answer.headers["HX-Trigger"]
-
-
-def test_without_javascript_deleting_photos_leads_back(client: Client, mira: Character) -> None:
-    ids = [photo.public_id for photo in mira.images.all()]
-    answer = client.post(reverse("characters:delete-photos", args=[mira.public_id]), {"photo": ids})
-    assert answer.headers["Location"] == hub(mira) and not mira.images.exists()
-
-
 @pytest.mark.parametrize(
     ("tab", "words"),
     [
@@ -170,7 +154,7 @@ def test_after_training_the_next_step_is_pictures(client: Client, mira: Characte
 def test_a_job_changes_the_hub_without_touching_an_upload(client: Client, mira: Character) -> None:
     page = text(client.get(hub(mira), headers=HTMX))
     assert page.count('hx-swap-oob="true"') == 4
-    assert "dropzone" not in page and "photo-list" not in page
+    assert "dropzone" not in page and "data-block" not in page
 
 
 def test_the_other_tabs_refresh_their_rows(client: Client, mira: Character) -> None:
@@ -201,39 +185,3 @@ def test_a_tab_costs_the_same_however_full(client: Client, mira: Character, tab:
     few = queries(client, hub(mira, tab))
     add_photo(mira, 50), make_lora(mira, version=2, active=False), trained(mira, "cancelled"), add_output(asked, 1)
     assert queries(client, hub(mira, tab)) == few
-
-
-def test_the_dataset_shows_every_photo(client: Client, mira: Character) -> None:
-    page = text(client.get(reverse("dataset")))
-    assert page.count("data-viewer-item") == 3 and "All Characters" in page and "Mira (3)" in page
-
-
-@pytest.mark.parametrize(("query", "found"), [("search=photo-1", 1), ("search=mira", 3), ("search=nobody", 0)])
-def test_the_dataset_is_searched_by_file_and_character(client: Client, mira: Character, query: str, found: int) -> None:
-    page = text(client.get(f"{reverse('dataset')}?{query}", headers=HTMX))
-    assert page.count("data-viewer-item") == found and ("No matching images" in page) == (not found)
-
-
-def test_the_dataset_is_filtered_by_character(client: Client, mira: Character) -> None:
-    other = make_character("Ann", "ohwxann", photos=1)
-    page = text(client.get(f"{reverse('dataset')}?character={other.public_id}", headers=HTMX))
-    assert page.count("data-viewer-item") == 1
-
-
-def test_an_empty_dataset_says_where_photos_come_from(client: Client, db: None) -> None:
-    assert "No images yet" in text(client.get(reverse("dataset")))
-
-
-def test_the_dataset_goes_on_and_keeps_its_filter(client: Client, mira: Character) -> None:
-    for number in range(10, 70):
-        add_photo(mira, number)
-    first = client.get(f"{reverse('dataset')}?search=photo")
-    rest = text(client.get(first.context["next_url"], headers=HTMX))
-    assert "search=photo" in first.context["next_url"] and rest.count("data-viewer-item") == 3
-
-
-def test_the_dataset_costs_the_same_however_full(client: Client, mira: Character) -> None:
-    few = queries(client, reverse("dataset"))
-    for number in range(10, 20):
-        add_photo(mira, number)
-    assert queries(client, reverse("dataset")) == few

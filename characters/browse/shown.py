@@ -1,0 +1,159 @@
+"""What the grid of photos and the photo page show: a page of photos with their marks, and the addresses around it."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import prefetch_related_objects
+from django.urls import NoReverseMatch, reverse
+
+from characters.browse import query
+from characters.browse.query import Filter
+from characters.models import Character, ImageQuerySet, ReferenceImage
+
+PAGE = 60
+# As many names as a select can offer; beyond that, the search box finds a character by name.
+MOST_CHARACTERS = 1000
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A photo in the grid, what the doctor has against it, and its page."""
+
+    image: ReferenceImage
+    reasons: list[str]
+    url: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """A filter and the page it stands on: a character's own, or that of all photos."""
+
+    filter: Filter
+    hub: bool = False
+
+    @property
+    def params(self) -> dict[str, str]:
+        """What every address below this page carries, so that the way back is known."""
+        return {**self.filter.params(), **({"tab": "photos"} if self.hub else {})}
+
+    @property
+    def query(self) -> str:
+        return urlencode(self.params)
+
+    @property
+    def page(self) -> str:
+        """Where the form leads without JavaScript."""
+        return reverse("characters:detail", args=[self.filter.character]) if self.hub else reverse("dataset")
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether the user asked for less than the page is about."""
+        return bool(self.filter.params().keys() - {"sort", *(["character"] if self.hub else [])})
+
+    def url(self, **more: str) -> str:
+        """The shareable address of the page; `more` are further parameters."""
+        given = {name: value for name, value in self.params.items() if not (self.hub and name == "character")}
+        text = urlencode({**given, **more})
+        return f"{self.page}?{text}" if text else self.page
+
+    def part(self, name: str, **more: str) -> str:
+        """The address of a part of the page, such as its next block."""
+        return f"{reverse(f'characters:{name}')}?{urlencode({**self.params, **more})}"
+
+
+def place(data: Any, character: Character | None = None) -> Place:
+    """From query parameters; on a character's own page the character is given. Invalid: a filter nobody offers."""
+    if character is not None:
+        return Place(Filter.of({**data.dict(), "character": character.public_id}), hub=True)
+    return Place(Filter.of(data), hub=data.get("tab") == "photos" and bool(data.get("character")))
+
+
+# What other parts of the dataset do with a selection: the name of their address, words, icon, whether it is a dialog.
+BULK = (
+    ("characters:examine-images", "Check again", "scan-face", False),
+    ("characters:bulk-captions", "Captions…", "pencil", True),
+    ("characters:crop-images", "Suggest crops…", "crop", True),
+    ("characters:mask-images", "Make masks…", "brush", True),
+    ("characters:export-images", "Export…", "download", True),
+)
+
+
+def _bulk() -> list[dict[str, Any]]:
+    found = []
+    for name, label, symbol, dialog in BULK:
+        try:
+            found.append({"url": reverse(name), "label": label, "icon": symbol, "dialog": dialog})
+        except NoReverseMatch:
+            continue
+    return found
+
+
+def browser(where: Place, cursor: str = "") -> dict[str, Any]:
+    """The filters and the first block of the grid, or the one at `cursor`."""
+    characters = Character.objects.order_by("name").values_list("public_id", "name")[:MOST_CHARACTERS]
+    return {
+        "place": where,
+        "filter": where.filter,
+        "bulk": _bulk(),
+        "sorts": query.SORT_LABELS,
+        "splits": ReferenceImage.Split.choices,
+        "verdicts": ReferenceImage.Verdict.choices,
+        "names": [] if where.hub else list(characters),
+        **block(where, cursor),
+    }
+
+
+def block(where: Place, cursor: str) -> dict[str, Any]:
+    """A screenful or more of tiles, and where the ones before and after it are."""
+    page = query.page(where.filter, cursor, PAGE)
+    return {
+        "place": where,
+        "tiles": _tiles(where, page.images),
+        "tiles_url": where.part("tiles", ids=",".join(image.public_id for image in page.images)),
+        "grid_url": where.part("grid"),
+        "last_url": where.url(cursor=query.LAST),
+        "next_url": where.part("block", cursor=page.next) if page.next else "",
+        "earlier_url": where.part("block", cursor=page.previous, earlier="1") if page.previous else "",
+    }
+
+
+def tiles(where: Place, ids: list[str]) -> dict[str, Any]:
+    """Those of a block's photos that the filter still finds, in the block's own order."""
+    still: ImageQuerySet = query.found(where.filter).filter(public_id__in=ids).select_related("character")
+    known = {image.public_id: image for image in still}
+    return {"place": where, "tiles": _tiles(where, [known[key] for key in ids if key in known])}
+
+
+def _tiles(where: Place, images: list[ReferenceImage]) -> list[Tile]:
+    """With what the doctor says of each, in one query."""
+    prefetch_related_objects(images, "examination")
+    return [Tile(image, findings(image), photo_url(image, where)) for image in images]
+
+
+def findings(image: ReferenceImage) -> list[str]:
+    """What the doctor has against the photo and the user has not waved through."""
+    seen = getattr(image, "examination", None)
+    return [] if seen is None else [found["text"] for found in seen.findings if found["code"] not in seen.ignored]
+
+
+def neighbours(where: Place, image: ReferenceImage) -> dict[str, str]:
+    """The pages of the photos before and after this one, and the way back to its own place in the grid."""
+    before, after, cursor = query.beside(where.filter, image)
+    around = {"cursor": cursor} if cursor else {}
+    return {
+        "previous_url": photo_url(before, where) if before else "",
+        "following_url": photo_url(after, where) if after else "",
+        "back_url": where.url(**around),
+    }
+
+
+def near(where: Place, image: ReferenceImage) -> tuple[ReferenceImage | None, ReferenceImage | None]:
+    """The photos after and before this one."""
+    before, after, _ = query.beside(where.filter, image)
+    return after, before
+
+
+def photo_url(image: ReferenceImage, where: Place) -> str:
+    address = reverse("photos:page", args=[image.public_id])
+    return f"{address}?{where.query}" if where.query else address
