@@ -163,7 +163,9 @@ def tally(outcomes: Iterable[dict[str, object]]) -> dict[str, object]:
     told = list(outcomes)
     made = [one for one in told if one.get("taken")]
     left = [{"image": one.get("image"), "reason": one.get("reason", "")} for one in told if not one.get("taken")]
-    return {"masks": len(made), "guessed": sum(bool(one.get("guessed")) for one in made), "left": left}
+    guessed = sum(bool(one.get("guessed")) for one in made)
+    message = f"{len(made)} mask{'' if len(made) == 1 else 's'} made."
+    return {"masks": len(made), "guessed": guessed, "left": left, "message": message}
 
 
 def last_problem(image: ReferenceImage) -> str:

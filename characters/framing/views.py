@@ -33,7 +33,7 @@ def crop(request: HttpRequest, public_id: str) -> HttpResponse:
     if not is_fragment(request):
         return redirect_to(request, reverse("photos:page", args=[public_id]))
     part = "characters/framing/seen.html" if action == "save" else "characters/framing/crop.html"
-    return render(request, part, _crop_panel(request, image, kind))
+    return render(request, part, {**_crop_panel(request, image, kind), "saved": action == "save"})
 
 
 def _kind(request: HttpRequest) -> str:

@@ -38,6 +38,19 @@ KINDS: dict[str, Kind] = {
         False,
         "characters:caption-task",
     ),
+    "mask": Kind(
+        "Masks", "characters.framing.handlers.MaskHandler", "cpu", "data", 5, 10.0, False, "characters:mask-task"
+    ),
+    "import": Kind(
+        "Import",
+        "characters.transfer.handlers.ImportHandler",
+        "cpu",
+        "data",
+        5,
+        10.0,
+        False,
+        "characters:import-result",
+    ),
 }
 
 

@@ -41,4 +41,4 @@ function start(form) {
   (base ? base.decode() : Promise.resolve()).then(() => new ResizeObserver(fit).observe(canvas));
 }
 
-htmx.onLoad((node) => { for (const form of node.querySelectorAll("[data-brush]")) start(form); });
+htmx.onLoad((node) => { for (const form of [node, ...node.querySelectorAll("[data-brush]")]) if (form.matches("[data-brush]")) start(form); });
