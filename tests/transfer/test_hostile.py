@@ -35,9 +35,16 @@ def special(name: str, mode: int) -> bytes:
 
 
 SLIPS = (
-    "../a.jpg", "x/../../a.jpg", "/etc/a.jpg", "C:/a.jpg", "c:a.jpg", "..\\a.jpg", "x\\..\\..\\a.jpg", "\\\\host\\a.jpg",
+    "../a.jpg",
+    "x/../../a.jpg",
+    "/etc/a.jpg",
+    "C:/a.jpg",
+    "c:a.jpg",
+    "..\\a.jpg",
+    "x\\..\\..\\a.jpg",
+    "\\\\a.jpg",
     "..",
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("name", SLIPS)
