@@ -30,6 +30,7 @@ demo: installed
 
 bench: installed
 	@$(BIN)/python -m isengard.engine bench
+	@$(WITH_SERVICES) .state/bench -- $(BIN)/python manage.py bench_dataset
 
 lock: installed
 	@$(BIN)/python requirements/lock.py

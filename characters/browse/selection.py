@@ -16,8 +16,10 @@ MOST_NAMED = 2000
 MOST_FOUND = 100_000
 
 
-def chosen(data: Mapping[str, Any]) -> ImageQuerySet:
+def chosen(data: Any) -> ImageQuerySet:
     """The photos of a selection, in no order. Invalid: none named, too many, or a filter that nobody offers."""
+    if not isinstance(data, Mapping):
+        raise Invalid("nothing_chosen", "Name the photos in an object: image_ids, or all with a filter.")
     if str(data.get("all") or "").lower() in {"1", "true", "on"}:
         return _found(data)
     ids = _listed(data, "image_ids")

@@ -1,17 +1,20 @@
 """The characters API against the original's contract."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from characters import services
-from characters.models import Character
+from characters.browse import binning
+from characters.models import Character, ReferenceImage
 from tests.characters.conftest import Upload
 from tests.pictures import encoded, picture
 
@@ -188,12 +191,14 @@ def test_an_unknown_image_name_is_404(api: APIClient, upload: Upload, character:
     assert api.get(f"/api/characters/{character.public_id}/images/{name}").status_code == 404
 
 
-def test_deleting_an_image_removes_its_files(
+def test_a_deleted_image_is_gone_at_once_and_its_files_after_the_minute_of_undo(
     api: APIClient, upload: Upload, character: Character, volume: Path, django_capture_on_commit_callbacks: Any
 ) -> None:
     upload()
     address = f"/api/characters/{character.public_id}/images/test.png"
     with django_capture_on_commit_callbacks(execute=True):
         assert api.delete(address).status_code == 204
-    assert api.get(address).status_code == 404
+        assert api.get(address).status_code == 404
+        ReferenceImage.everything.update(deleted_at=timezone.now() - timedelta(seconds=61))
+        assert binning.purge() == 1
     assert [path for path in (volume / "characters").rglob("*") if path.is_file()] == []
