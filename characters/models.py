@@ -28,6 +28,10 @@ class CharacterQuerySet(models.QuerySet["Character"]):
     def newest_first(self) -> "CharacterQuerySet":
         return self.order_by("-created_at", "-id")
 
+    def with_photos(self) -> "CharacterQuerySet":
+        """Only those that have any outside the bin."""
+        return self.filter(models.Exists(ReferenceImage.objects.filter(character=models.OuterRef("pk"))))
+
     def with_image_count(self) -> "CharacterQuerySet":
         """Adds `image_count`, counted and never stored, so that it cannot drift."""
         return self.annotate(image_count=models.Count("images", Q(images__deleted_at=None), distinct=True))

@@ -94,6 +94,7 @@ class TrainingListView(APIView):
             character=get_character(data["character_id"]),
             preset=data.get("preset_name") or "",
             base=default_base(data),
+            synthetic=data["synthetic"],
             values={name: value for name, value in data.get("config", {}).items() if value is not None},
             correlation_id=correlation.current(),
         )

@@ -12,6 +12,8 @@ from training import presets
 
 MAIN = ("steps", "resolution")
 SAMPLING = ("sample_every_n_steps", "sample_count", "checkpoint_every_n_steps", "max_checkpoints")
+SYNTHETIC = [("use", "Train on them, too"), ("leave", "Leave them out")]
+SELECT = {"class": "form-select"}
 OWN = (*MAIN, *SAMPLING, "sample_prompts")
 
 
@@ -30,7 +32,7 @@ class StartForm(forms.Form):
         self.params = catalog.training_params(base)
         self.presets = presets.presets_for(base, photos)
         self.fields["character"] = CharacterField(
-            Character.objects.filter(images__isnull=False).distinct().newest_first(),
+            Character.objects.with_photos().newest_first(),
             to_field_name="public_id",
             empty_label="Select character…",
             error_messages={
@@ -41,6 +43,7 @@ class StartForm(forms.Form):
                 {"class": "form-select", "data-testid": "character-select", "data-enables": "#start-button"}
             ),
         )
+        self.fields["synthetic"] = forms.ChoiceField(choices=SYNTHETIC, required=False, widget=forms.Select(SELECT))
         self.fields["preset"] = forms.CharField(required=False, initial=presets.DEFAULT)
         for param in self.params:
             self.fields[param.name] = field_for(param)
@@ -75,6 +78,10 @@ class StartForm(forms.Form):
 
     def expert_wrong(self) -> bool:
         return any(field.errors for field in self.expert_fields())
+
+    def with_synthetic(self) -> bool:
+        """Whether pictures that the studio made are trained on, too; so unless the user says no."""
+        return str(self["synthetic"].value()) != "leave"
 
     def training_values(self) -> dict[str, Any]:
         return values(self.params, self.cleaned_data)

@@ -78,6 +78,9 @@ class TrainingRequestSerializer(serializers.Serializer[Any]):
     character_id = serializers.CharField(max_length=40)
     config = TrainingConfigSerializer(required=False, help_text="what is left out comes from the preset, then the base")
     preset_name = serializers.CharField(required=False, allow_null=True, allow_blank=True, max_length=40)
+    synthetic = serializers.BooleanField(
+        required=False, default=True, help_text="whether pictures that the studio made are trained on, too"
+    )
     base_model = serializers.CharField(
         required=False, max_length=40, help_text="pocket in fast-test mode, else flux-dev"
     )

@@ -21,17 +21,24 @@ UNWIRED = {name: reason for name, (_, _, reason) in offers.UNWIRED_TRAINING.item
 
 
 def start_training(
-    *, character: Character, preset: str, base: str, values: dict[str, Any], correlation_id: str = ""
+    *,
+    character: Character,
+    preset: str,
+    base: str,
+    values: dict[str, Any],
+    synthetic: bool = True,
+    correlation_id: str = "",
 ) -> TrainingRun:
-    """A queued training with everything it needs frozen. `values` win over the preset's.
+    """A queued training with everything it needs frozen. `values` win over the preset's; without `synthetic` the
+    pictures that the studio made itself are left out.
 
     Invalid: no photos, an unknown or impossible value. Conflict: the character is training already. Unavailable: the
     base model is not on disk or too large for this machine, or the disk is full."""
     bases.require_trainable(base)
     bases.require_space()
-    images = list(character.images.for_training().prefetch_related("crops"))
+    images = list(character.images.for_training(synthetic=synthetic).prefetch_related("crops"))
     if not images:
-        raise Invalid("no_images", "No training images uploaded for this character. Add 10 to 20 photos, then train.")
+        raise _no_images(character)
     chosen = presets.named(base, preset, len(images))
     params = training_params(base, {**chosen.values, **values})
     return _submit(
@@ -42,6 +49,13 @@ def start_training(
         params=params,
         correlation_id=correlation_id,
     )
+
+
+def _no_images(character: Character) -> Invalid:
+    if character.images.exists():
+        why = "Every photo of this character is kept for reference, left out or blocked. Choose some to train on."
+        return Invalid("no_images", why)
+    return Invalid("no_images", "No training images uploaded for this character. Add 10 to 20 photos, then train.")
 
 
 def training_params(base: str, values: dict[str, Any]) -> dict[str, Any]:

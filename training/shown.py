@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Count, Q
 from django.urls import reverse
 
-from characters.models import Character
+from characters.models import Character, ReferenceImage
 from isengard.engine import catalog, offers
 from isengard.engine.capabilities import probe
 from isengard.jobs.models import Job
@@ -119,16 +120,35 @@ def base_choices(chosen: str, *, for_training: bool) -> list[dict[str, Any]]:
     ]
 
 
-def chosen_character(public_id: str) -> dict[str, Any] | None:
-    """Whom the form trains: photos used, and which version it will become."""
+def chosen_character(public_id: str, *, synthetic: bool = True) -> dict[str, Any] | None:
+    """Whom the form trains: photos used and left out with the reason, and which version it will become."""
     character = Character.objects.filter(public_id=public_id).first()
     if character is None:
         return None
     newest = character.loras.order_by("-version").first()
-    photos = character.images.for_training().count()
+    photos = character.images.for_training(synthetic=synthetic).count()
     return {
         "character": character,
         "photos": photos,
+        **_left_out(character, synthetic),
         "newest": newest,
         "warnings": services.warnings(character, photos),
     }
+
+
+def _left_out(character: Character, synthetic: bool) -> dict[str, Any]:
+    """How many photos are not trained on, why, and where they can be seen; how many synthetic ones there are."""
+    blocked = Q(verdict=ReferenceImage.Verdict.BLOCKED)
+    counted = character.images.aggregate(
+        blocked=Count("pk", blocked),
+        reference=Count("pk", Q(split=ReferenceImage.Split.REFERENCE) & ~blocked),
+        synthetic=Count("pk", Q(split=ReferenceImage.Split.SYNTHETIC) & ~blocked),
+    )
+    reasons = [
+        (counted["reference"], "for reference only", "split=reference"),
+        (counted["synthetic"] if not synthetic else 0, "made by the studio", "split=synthetic"),
+        (counted["blocked"], "blocked", "verdict=blocked"),
+    ]
+    address = f"{character.get_absolute_url()}?tab=photos"
+    left_out = [{"count": n, "why": why, "url": f"{address}&{query}"} for n, why, query in reasons if n]
+    return {"left_out": left_out, "synthetic": counted["synthetic"]}

@@ -90,6 +90,7 @@ def _start(form: StartForm, base: str) -> TrainingRun:
         preset=form.cleaned_data["preset"],
         base=base,
         values=form.training_values(),
+        synthetic=form.with_synthetic(),
         correlation_id=correlation.current(),
     )
 
@@ -103,7 +104,8 @@ def _chosen_base(request: HttpRequest) -> str:
 def _form(request: HttpRequest, base: str) -> StartForm:
     chosen = request.POST.get("character") or request.GET.get("character", "")
     character = Character.objects.filter(public_id=chosen).first()
-    photos = character.images.for_training().count() if character else 0
+    synthetic = request.POST.get("synthetic") != "leave"
+    photos = character.images.for_training(synthetic=synthetic).count() if character else 0
     if request.method == "POST":
         return StartForm(request.POST, base=base, photos=photos)
     return StartForm(base=base, photos=photos, initial={"character": chosen})
@@ -117,7 +119,7 @@ def _start_context(request: HttpRequest, form: StartForm, base: str) -> dict[str
         "linked": "character" in request.GET,
         "bases": shown.base_choices(base, for_training=True),
         "base_query": f"&character={quote(chosen)}" if chosen else "",
-        "chosen": shown.chosen_character(chosen),
+        "chosen": shown.chosen_character(chosen, synthetic=form.with_synthetic()),
         "has_characters": form.fields["character"].queryset.exists(),  # type: ignore[attr-defined]
         "plan": _plan(form, base),
     }
@@ -129,8 +131,8 @@ def plan(request: HttpRequest) -> HttpResponse:
     base = _chosen_base(request)
     form = StartForm(request.GET, base=base, photos=0)
     form.is_valid()
-    chosen = shown.chosen_character(request.GET.get("character", ""))
-    return render(request, "training/start.html#plan", {"plan": _plan(form, base), "chosen": chosen})
+    chosen = shown.chosen_character(request.GET.get("character", ""), synthetic=form.with_synthetic())
+    return render(request, "training/start.html#plan", {"plan": _plan(form, base), "chosen": chosen, "form": form})
 
 
 def _plan(form: StartForm, base: str) -> dict[str, Any]:

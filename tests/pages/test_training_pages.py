@@ -77,6 +77,27 @@ def test_a_link_chooses_the_character(client: Client, mira: Character) -> None:
     assert f'<option value="{mira.public_id}" selected>' in page and "3 photos will be used" in page
 
 
+def test_the_plan_says_how_many_photos_are_left_out_and_shows_them(client: Client, mira: Character) -> None:
+    mira.images.filter(name="photo-0.png").update(split="reference")
+    mira.images.filter(name="photo-1.png").update(verdict="blocked")
+    page = text(client.get(START, {"character": mira.public_id}))
+    assert "1 photo will be used, left out:" in page and "verdict=blocked" in page
+    assert "1 for reference only" in page and "1 blocked" in page
+
+
+def test_the_user_may_leave_out_what_the_studio_made(client: Client, mira: Character) -> None:
+    mira.images.filter(name="photo-0.png").update(split="synthetic")
+    asked = {"character": mira.public_id}
+    assert "3 photos will be used" in text(client.get(reverse("training:plan"), asked))
+    assert "2 photos will be used" in text(client.get(reverse("training:plan"), {**asked, "synthetic": "leave"}))
+    client.post(START, {**started(mira), "synthetic": "leave"})
+    assert len(mira.training_runs.get().photos) == 2
+
+
+def test_nothing_is_asked_about_synthetic_pictures_where_there_are_none(client: Client, mira: Character) -> None:
+    assert 'name="synthetic"' not in text(client.get(START, {"character": mira.public_id}))
+
+
 def test_a_base_that_is_not_here_says_what_to_do(client: Client, mira: Character) -> None:
     bases = {choice["base"].key: choice["reason"] for choice in client.get(START).context["bases"]}
     assert bases["pocket"] == "" and "FLUX" in bases["flux-dev"]

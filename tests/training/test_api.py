@@ -65,6 +65,12 @@ def test_a_preset_gives_its_values_and_null_means_the_default(api: APIClient, ch
     assert (job["config"]["steps"], job["preset_name"]) == (200, "quick")
 
 
+def test_synthetic_pictures_can_be_left_out(api: APIClient, character: Character) -> None:
+    character.images.filter(name="photo-0.png").update(split="synthetic")
+    started(api, character, synthetic=False)
+    assert len(TrainingRun.objects.get().photos) == 2
+
+
 def test_the_correlation_id_travels_into_the_job(api: APIClient, character: Character) -> None:
     response = api.post(
         "/api/training", {"character_id": character.public_id}, headers={"X-Correlation-ID": "cor-test"}

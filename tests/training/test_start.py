@@ -61,6 +61,25 @@ def test_photos_kept_for_reference_are_not_trained_on(mira: Character) -> None:
     assert len(start(mira).photos) == 2
 
 
+def test_pictures_made_by_the_studio_are_trained_on_unless_the_user_says_no(mira: Character) -> None:
+    mira.images.filter(name="photo-0.png").update(split=ReferenceImage.Split.SYNTHETIC)
+    first = start(mira)
+    jobs.request_cancel(job=first.job)
+    asked: dict[str, Any] = {"character": mira, "preset": "quick", "base": "pocket", "values": {}}
+    assert (len(first.photos), len(services.start_training(**asked, synthetic=False).photos)) == (3, 2)
+
+
+def test_blocked_photos_are_not_trained_on(mira: Character) -> None:
+    mira.images.filter(name="photo-0.png").update(verdict=ReferenceImage.Verdict.BLOCKED)
+    assert len(start(mira).photos) == 2
+
+
+def test_only_photos_that_may_not_be_trained_on_are_refused_with_that_reason(mira: Character) -> None:
+    mira.images.update(split=ReferenceImage.Split.REFERENCE)
+    with pytest.raises(Invalid, match="kept for reference"):
+        start(mira)
+
+
 def test_the_digest_is_that_of_the_stored_file(mira: Character) -> None:
     photo = start(mira).photos[0]
     assert photo["sha256"] == storage.sha256(storage.absolute(photo["file"]))
