@@ -37,7 +37,7 @@ def _measure(arguments: argparse.Namespace) -> None:
     from isengard.engine.pocket.card import table, write_results
     from isengard.engine.pocket.measure import measure
 
-    gates = measure(arguments.weights, arguments.count, arguments.size)
+    gates = measure(arguments.weights, arguments.count, arguments.size, arguments.judges)
     print(table(gates))
     if arguments.out:
         write_results(arguments.out, gates)
@@ -103,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("--weights", type=Path, default=WEIGHTS)
     measure.add_argument("--count", type=int, default=200, help="prompts")
     measure.add_argument("--size", type=int, help="side of the drawn pictures; the native one unless told")
+    measure.add_argument("--judges", type=Path, default=JUDGES)
     measure.add_argument("--out", type=Path, help="write the gates as JSON there too")
     measure.set_defaults(run=_measure)
     judge = commands.add_parser("judge", help="the identity test: people are trained, drawn and recognised, or not")

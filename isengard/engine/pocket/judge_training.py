@@ -59,7 +59,7 @@ class Plan:
     people: int = 4000
     shots: int = 8
     reader_epochs: int = 6
-    embedder_epochs: int = 14
+    embedder_epochs: int = 3
     first: int = 300_000
     workers: int = 2
 

@@ -16,7 +16,7 @@ from diffusers import AutoencoderKL, FluxPipeline
 from PIL import Image
 from torch import Tensor
 
-from isengard.engine.pocket import dataset
+from isengard.engine.pocket import JUDGES, dataset
 from isengard.engine.pocket.captions import facts, say
 from isengard.engine.pocket.card import Gate
 from isengard.engine.pocket.faces import person, render, shot
@@ -143,10 +143,10 @@ def _name_gates(names: dict[str, dict[str, float]]) -> list[Gate]:
     ]
 
 
-def measure(folder: Path, count: int = 200, size: int | None = None) -> list[Gate]:
+def measure(folder: Path, count: int = 200, size: int | None = None, judges_folder: Path = JUDGES) -> list[Gate]:
     """Every gate that needs only the weights; `size` is the side of the drawn pictures, the native one unless told."""
     pipeline, notes = load(folder)
-    judges, side = load_judges(), size or int(notes["native_size"])
+    judges, side = load_judges(judges_folder), size or int(notes["native_size"])
     drawing = (pipeline, notes, side)
     gates = [Gate(f"autoencoder at {s} px, dB", autoencoder(folder, s), DECIBELS) for s in notes["sizes"]]
     gates += _prompt_gates(prompt_control(drawing, judges, count), count)
