@@ -167,7 +167,7 @@ class Bare:
         self.model = FluxTransformer2DModel.from_pretrained(folder, dtype=ours.family.dtype).to(ours.family.device)
         self.model.requires_grad_(False)
         rank = ours.params["lora_rank"]
-        self.model.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=ours.family.lora_targets()))
+        self.model.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(ours.lora.targets)))
         self.weights = [weight for weight in self.model.parameters() if weight.requires_grad]
         self.optimizer = torch.optim.AdamW(self.weights, ours.params["learning_rate"], weight_decay=1e-4, fused=True)
 

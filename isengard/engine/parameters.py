@@ -41,6 +41,16 @@ LORA_RANK = Param(
     label="LoRA rank",
     help="How much the LoRA can hold, and how large its file is. 16 is enough for one face.",
 )
+LORA_LAYERS = Param(
+    name="lora_layers",
+    type="enum",
+    default="blocks",
+    choices=("blocks", "blocks and prompt"),
+    label="Layers",
+    help="What the LoRA changes. blocks: attention and MLP, as is usual. blocks and prompt: also the two layers where "
+    "the whole prompt enters; the trigger word is told from other names much sooner, but fewer tools know such files.",
+    expert=True,
+)
 RESOLUTION = Param(
     name="resolution",
     type="enum",
@@ -212,6 +222,7 @@ TRAINING = (
     STEPS,
     LEARNING_RATE,
     LORA_RANK,
+    LORA_LAYERS,
     RESOLUTION,
     BATCH_SIZE,
     SAMPLE_EVERY,
@@ -229,7 +240,7 @@ TRAINING = (
     PRESERVATION,
 )
 # What a training meant that was stored before these knobs existed.
-BEFORE = {"lr_schedule": "constant", "preservation": 0.0}
+BEFORE = {"lora_layers": "blocks", "lr_schedule": "constant", "preservation": 0.0}
 
 
 def flux_training(base: "Base") -> tuple[Param, ...]:

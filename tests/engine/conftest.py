@@ -14,6 +14,7 @@ TRAIN_PARAMS: dict[str, Any] = {
     "steps": 6,
     "learning_rate": 1e-2,
     "lora_rank": 4,
+    "lora_layers": "blocks",
     "resolution": 32,
     "batch_size": 2,
     "sample_every_n_steps": 0,

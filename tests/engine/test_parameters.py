@@ -21,6 +21,7 @@ TRAINING: dict[str, Any] = {
     "steps": 3,
     "learning_rate": 1e-3,
     "lora_rank": 8,
+    "lora_layers": "blocks and prompt",
     "resolution": 48,
     "batch_size": 1,
     "sample_every_n_steps": 1,

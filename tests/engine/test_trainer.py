@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageChops
 from safetensors.torch import load_file
 
-from isengard.engine import catalog, rundir
+from isengard.engine import catalog, lora_file, rundir
 from isengard.engine.errors import EngineError
 from isengard.engine.specs import BaseModel, TrainSpec
 from isengard.engine.trainer import loop, schedule
@@ -166,6 +166,7 @@ def test_the_same_seed_gives_the_same_weights(train_spec: Make) -> None:
     [
         ("learning_rate", 2e-2),
         ("lora_rank", 8),
+        ("lora_layers", "blocks and prompt"),
         ("resolution", 48),
         ("batch_size", 1),
         ("seed", 8),
@@ -213,6 +214,13 @@ def test_a_bf16_base_gets_a_bf16_file_learnt_in_fp32(train_spec: Make, events: E
 def test_the_rate_rises_during_warm_up_and_then_goes_as_its_schedule_says(shape: str, rates: list[float]) -> None:
     told = [schedule.learning_rate(step, 1.0, 4, shape, 8) for step in (2, 4, 6, 8)]
     assert told == pytest.approx(rates, abs=1e-4)
+
+
+def test_a_lora_on_the_prompts_layers_is_known_to_the_header_check(train_spec: Make, events: Events) -> None:
+    result = loop.train(train_spec(lora_layers="blocks and prompt"), events, go_on)
+    learnt = [name for name in load_file(result["path"]) if "text_embedder" in name]
+    assert len(learnt) == 4
+    assert lora_file.inspect(Path(result["path"])).style == "diffusers"
 
 
 def leak(training: Training) -> float:

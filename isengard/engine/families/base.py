@@ -57,7 +57,10 @@ class Family(Protocol):
         """Noise levels for training, drawn on the CPU: float32 (count,)."""
 
     def lora_targets(self) -> list[str]:
-        """Full names of the linear layers that a LoRA changes."""
+        """Full names of the linear layers that a LoRA changes: those of the blocks."""
+
+    def prompt_layers(self) -> list[str]:
+        """Full names of the linear layers through which the prompt as a whole enters; a LoRA may change them too."""
 
     def export_key(self, module: str, half: Literal["A", "B"]) -> str:
         """The key under which tools of this family look for one half of a module's LoRA."""

@@ -34,6 +34,7 @@ TOKENS = {True: 512, False: 256}
 DOUBLE = ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
 FEED = ("ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2")
 SINGLE = ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp", "proj_out")
+PROMPT = ("time_text_embed.text_embedder.linear_1", "time_text_embed.text_embedder.linear_2")  # CLIP's pooled vector
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
 
 
@@ -214,6 +215,9 @@ class Flux1:
         double = [f"attn.{name}" for name in DOUBLE] + list(FEED)
         blocks = [f"transformer_blocks.{i}.{name}" for i in range(self._layers[0]) for name in double]
         return blocks + [f"single_transformer_blocks.{i}.{name}" for i in range(self._layers[1]) for name in SINGLE]
+
+    def prompt_layers(self) -> list[str]:
+        return list(PROMPT)
 
     def export_key(self, module: str, half: Literal["A", "B"]) -> str:
         return f"transformer.{module}.lora_{half}.weight"

@@ -147,8 +147,7 @@ class Preparation:
         return embeds
 
     def _others(self, image: TrainImage, index: int) -> tuple[Embeds, ...]:
-        """What preservation keeps as it is: the class, names that nobody has, no caption; drawn as often as they stand
-        here."""
+        """What preservation keeps as it is: the class (twice as often), names that nobody has, no caption."""
         if not self.spec.params["preservation"]:
             return ()
         words, seed = (self.spec.trigger_word, self.spec.class_word), f"{self.spec.params['seed']} {index}"

@@ -65,7 +65,8 @@ class Training:
         self.run_dir, self.last, self.began = Path(spec.run_dir), int(spec.params["steps"]), time.monotonic()
         seed_everything(self.params["seed"])
         self.family, self.data, self.prompts = self._prepare()
-        self.lora = Lora(self.family, self.params["lora_rank"], self.params["seed"])
+        prompt = self.params["lora_layers"] == "blocks and prompt"
+        self.lora = Lora(self.family, self.params["lora_rank"], self.params["seed"], prompt=prompt)
         rate = self.params["learning_rate"]
         self.optimizer = torch.optim.AdamW(self.lora.parameters(), rate, weight_decay=WEIGHT_DECAY, fused=True)
         self.state = TrainState(self.lora, self.optimizer, self.params["seed"], self._recipe_of_training())

@@ -22,9 +22,10 @@ ADAPTER = "learning"
 class Lora:
     """The LoRA on one family's denoiser: float32 whatever the base is, α = rank."""
 
-    def __init__(self, family: Family, rank: int, seed: int) -> None:
+    def __init__(self, family: Family, rank: int, seed: int, *, prompt: bool = False) -> None:
+        """`prompt`: also on the layers through which the whole prompt enters."""
         self.family, self.rank = family, rank
-        self.targets = tuple(family.lora_targets())
+        self.targets = (*family.lora_targets(), *(family.prompt_layers() if prompt else ()))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # A starts random, B zero: the first pictures are exactly the base's
             config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(self.targets))
