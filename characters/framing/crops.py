@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db import transaction
-
 from characters.models import Crop, ImageQuerySet, ReferenceImage
 from isengard.engine.fitting import Box
 from isengard.errors import Invalid
@@ -23,6 +21,8 @@ WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 SHAPES = {"main": (6.0, 1.25, 0.34), "face": (2.2, 1.0, 0.5), "half": (4.2, 1.25, 0.3)}
 NO_FACE = 1.25  # height over width of the middle upper part, taken where no face is known
 NEARLY_WHOLE = 0.9  # of the photo's area: then cutting the rest away gains nothing
+FIELDS = ("x", "y", "width", "height")
+BATCH = 500
 SMALLEST_SIDE = 16  # pixels; less shows nobody
 
 
@@ -110,20 +110,26 @@ def remove(*, image: ReferenceImage, kind: str) -> None:
 
 def suggest(*, images: ImageQuerySet, kinds: Iterable[str], replace: bool = False) -> Suggested:
     """Crops for a selection, around the faces that are known. What a person drew stays unless `replace`."""
-    wanted = [kind for kind in kinds if kind in KINDS]
-    made: set[int] = set()
+    wanted = {kind for kind in kinds if kind in KINDS}
+    made: list[Crop] = []
     without = kept = 0
-    with transaction.atomic():
-        for image in images.select_related("examination").prefetch_related("crops"):
-            if not faces(image):
-                without += 1
-                continue
-            theirs = {crop.kind for crop in image.crops.all() if crop.by == "user" and not replace}
-            kept += bool(theirs & set(wanted))
-            for kind in (kind for kind in wanted if kind not in theirs):
-                save(image=image, kind=kind, box=suggestion(image, kind), by="auto")
-                made.add(image.pk)
-    return Suggested(len(made), without, kept)
+    found = images.order_by("pk").select_related("examination").prefetch_related("crops")
+    for image in found.iterator(chunk_size=BATCH):
+        theirs = {crop.kind for crop in image.crops.all() if crop.by == "user" and not replace}
+        if not faces(image):
+            without += 1
+            continue
+        kept += bool(theirs & wanted)
+        made += [_suggested(image, kind) for kind in sorted(wanted - theirs)]
+    Crop.objects.bulk_create(
+        made, BATCH, update_conflicts=True, unique_fields=["image", "kind"], update_fields=[*FIELDS, "by", "enabled"]
+    )
+    return Suggested(len({crop.image_id for crop in made}), without, kept)
+
+
+def _suggested(image: ReferenceImage, kind: str) -> Crop:
+    box = dict(zip(FIELDS, suggestion(image, kind), strict=True))
+    return Crop(image=image, kind=kind, by="auto", enabled=True, **box)
 
 
 def samples(image: ReferenceImage) -> list[tuple[str, Box | None]]:

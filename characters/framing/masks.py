@@ -23,6 +23,7 @@ SHAPES = {"person": "Person", "face": "Face"}
 # Pages draw on a canvas of at most this many pixels a side: browsers on phones allow no larger ones than 16 million
 # pixels, and the trainer reads a mask in cells of 8 or 16 pixels of a bucket that is no larger than this.
 CANVAS_SIDE = 1536
+MOST_PER_JOB = 1000  # photos: some minutes of work, and a list that is quickly read again at every mask
 WHITE = 128  # and above is the person, where all or nothing is asked
 
 
@@ -100,7 +101,7 @@ def file_of(image: ReferenceImage) -> str:
 
 
 def request(*, images: ImageQuerySet, shape: str = "person", replace: bool = False) -> list[Job]:
-    """A job per character of the selection that makes masks; those that people drew stay unless `replace`.
+    """Jobs that mask a selection, one or more per character; masks that people drew stay unless `replace`.
 
     Invalid: an unknown shape. Conflict: every photo has a mask of a person's hand already."""
     if shape not in SHAPES:
@@ -112,7 +113,11 @@ def request(*, images: ImageQuerySet, shape: str = "person", replace: bool = Fal
     if not per_character:
         raise Conflict("masks_kept", "These photos have masks that you drew. Tick “replace” to make them anew.")
     options = {"shape": shape, "replace": replace}
-    return [_submit(owner, {**options, "images": ids}) for owner, ids in per_character.items()]
+    return [
+        _submit(owner, {**options, "images": ids[start : start + MOST_PER_JOB]})
+        for owner, ids in per_character.items()
+        for start in range(0, len(ids), MOST_PER_JOB)
+    ]
 
 
 def _submit(character: int, options: dict[str, object], retry_of: Job | None = None) -> Job:

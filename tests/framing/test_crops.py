@@ -1,6 +1,8 @@
 """Crops: what is suggested, what is kept, what is refused."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from characters.framing import crops
 from characters.models import Character, Crop, Examination, ReferenceImage
@@ -82,6 +84,15 @@ def test_turning_a_crop_on_for_the_first_time_takes_the_suggestion(photo: Refere
 def test_a_selection_is_cropped_where_faces_are_known(photo: ReferenceImage, mira: Character) -> None:
     made = crops.suggest(images=ReferenceImage.objects.all(), kinds=["main", "face"])
     assert (made.made, made.without_face, Crop.objects.filter(image=photo).count()) == (1, 2, 2)
+
+
+def test_a_large_selection_costs_no_query_per_photo(photo: ReferenceImage, mira: Character) -> None:
+    for image in mira.images.exclude(pk=photo.pk):
+        Examination.objects.create(image=image, version=1, faces=[FACE])
+    with CaptureQueriesContext(connection) as queries:
+        made = crops.suggest(images=ReferenceImage.objects.all(), kinds=list(crops.KINDS))
+    assert made.made == 3 and Crop.objects.count() == 9
+    assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) <= 3
 
 
 @pytest.mark.parametrize(("replace", "by"), [(False, "user"), (True, "auto")])

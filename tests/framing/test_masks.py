@@ -87,6 +87,11 @@ def test_a_selection_over_two_characters_becomes_two_jobs(mira: Character) -> No
     assert sorted(job.label for job in jobs) == ["1 mask", "3 masks"]
 
 
+def test_a_long_selection_becomes_several_jobs(mira: Character, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masks, "MOST_PER_JOB", 2)
+    assert [job.label for job in masks.request(images=EVERY())] == ["2 masks", "1 mask"]
+
+
 def test_masks_that_people_drew_are_not_asked_for_again(photo: ReferenceImage) -> None:
     save(photo)
     masks.request(images=EVERY())
