@@ -58,6 +58,7 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
     character = access.get_character(public_id)
     context = shown.hub(character, request.GET.get("tab", "photos"), request.GET.get("before", ""))
     if context["tab"] == "photos" and not is_fragment(request):
+        context["doctor_url"] = photos.known("characters:doctor", public_id)
         context.update(photos.browser(photos.place(request.GET, character), request.GET.get("cursor", "")))
     return render_page(request, "characters/detail.html", "pictures" if "before" in request.GET else "changed", context)
 

@@ -79,14 +79,18 @@ BULK = (
 )
 
 
+def known(name: str, *args: str) -> str:
+    """An address of another part of the dataset, or "" where that part is not there."""
+    try:
+        return reverse(name, args=args)
+    except NoReverseMatch:
+        return ""
+
+
 def _bulk() -> list[dict[str, Any]]:
-    found = []
-    for name, label, symbol, dialog in BULK:
-        try:
-            found.append({"url": reverse(name), "label": label, "icon": symbol, "dialog": dialog})
-        except NoReverseMatch:
-            continue
-    return found
+    """The further actions of the selection bar."""
+    there = [(known(name), label, symbol, dialog) for name, label, symbol, dialog in BULK]
+    return [dict(zip(("url", "label", "icon", "dialog"), entry, strict=True)) for entry in there if entry[0]]
 
 
 def browser(where: Place, cursor: str = "") -> dict[str, Any]:

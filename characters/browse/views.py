@@ -4,7 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from characters import access
@@ -98,13 +98,8 @@ def _photo(request: HttpRequest, image: ReferenceImage, where: shown.Place) -> H
 
 def _panels(public_id: str) -> list[dict[str, str]]:
     """The panels that exist, in the order they are shown."""
-    found = []
-    for name, label in PANELS:
-        try:
-            found.append({"name": name, "label": label, "url": reverse(f"photos:{name}", args=[public_id])})
-        except NoReverseMatch:
-            continue
-    return found
+    there = [(name, label, shown.known(f"photos:{name}", public_id)) for name, label in PANELS]
+    return [{"name": name, "label": label, "url": url} for name, label, url in there if url]
 
 
 @require_POST

@@ -74,16 +74,18 @@ const near = new IntersectionObserver((entries) => {
 }, { rootMargin: "4000px 0px" });
 document.addEventListener("photos:changed", () => { for (const block of all("[data-block]:not([data-empty])")) htmx.trigger(block, "refill"); });
 
-// Tiles arrive one by one in the same frame. Where the focused photo has gone, the one in its place is focused.
-let place = -1, frame = 0;
+// Tiles arrive one by one in the same frame. Where the focused photo has gone, the next that is left is focused.
+let heirs = [], frame = 0;
 document.addEventListener("htmx:beforeSwap", ({ target }) => {
-  if (target.matches?.("[data-block]")) place = boxes().indexOf(boxOf(document.activeElement));
+  const list = boxes().map((box) => box.value), at = list.indexOf(boxOf(document.activeElement)?.value);
+  if (at >= 0 && target.matches?.("[data-block]")) heirs = [...list.slice(at), ...list.slice(0, at).reverse()];
 });
 function tend() {
   all("[data-block]").forEach((block) => near.observe(block));
   for (const block of all("[data-block]:has(.tile)")) { delete block.dataset.empty; block.style.minHeight = ""; }
-  if (place >= 0 && document.activeElement === document.body) boxes().slice(0, place + 1).at(-1)?.closest(".tile").querySelector("a").focus();
-  place = -1;
+  const heir = heirs.find((id) => document.getElementById(`t-${id}`));
+  if (heir && document.activeElement === document.body) document.getElementById(`t-${heir}`).focus();
+  heirs = [];
   show();
 }
 htmx.onLoad((node) => {
