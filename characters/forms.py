@@ -28,9 +28,11 @@ class CharacterForm(forms.Form):
                 "autocomplete": "off",
                 "hx-get": reverse_lazy("characters:trigger"),
                 "hx-trigger": "load, input changed delay:300ms",
-                "hx-include": "#name, #trigger-for",
+                "hx-include": "#name, #trigger-for, #trigger-base",
                 "hx-target": "#trigger-help",
                 "hx-swap": "outerHTML",
+                # The form around it selects itself from what it is answered.
+                "hx-select": "unset",
                 "hx-sync": "this:replace",
                 "data-quiet": True,
             }

@@ -67,7 +67,7 @@ class EditView(APIView):
         """Find and replace, prefix, suffix, trigger, template or strip over many captions; all of them or none."""
         given = _cleaned(EditIn(data=request.data))
         # The selection reads the filter too, whose names are the image list's and not repeated here.
-        images, wanted = chosen({**request.data}), bulk.edit(given["op"], given)
+        images, wanted = chosen(request.data if isinstance(request.data, dict) else {}), bulk.edit(given["op"], given)
         if given["preview"]:
             seen = bulk.preview(images, wanted)
             rows = RowOut(seen.rows, many=True).data

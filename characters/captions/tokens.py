@@ -4,6 +4,7 @@ Pocket's files are always here. CLIP's vocabulary ships with the studio, so FLUX
 model; its second (T5) only where the model is on disk."""
 
 import gzip
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +14,6 @@ from django.conf import settings
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from isengard.engine import catalog
-from isengard.engine.errors import EngineError
 
 MERGES = Path(__file__).parent / "data" / "clip_merges.txt.gz"
 # As CLIP's tokenizer splits text before any merge (Radford et al. 2021, simple_tokenizer).
@@ -66,7 +66,8 @@ def default_base() -> str:
 def readers(base: str) -> tuple[Reader, ...]:
     """Every tokenizer of a base that can be read here, the model's own files first. EngineError: unknown base."""
     facts = catalog.get(base)
-    folders = tuple(str(folder) for folder in catalog.candidates(facts, settings.MODELS_DIR))
+    # Only folders that exist, so that a model that is put there later is seen without a restart.
+    folders = tuple(str(folder) for folder in catalog.candidates(facts, settings.MODELS_DIR) if folder.is_dir())
     return _readers(facts.label, folders, base != "pocket")
 
 
@@ -103,10 +104,17 @@ def _read(folder: Path) -> Tokenizer | None:
         if whole.is_file():
             return _without_limits(Tokenizer.from_buffer(whole.read_bytes()))
         if words.is_file() and merges.is_file():
-            return _clip(models.BPE.from_file(str(words), str(merges), end_of_word_suffix=WORD_END))
-    except (OSError, ValueError, EngineError):
+            return _clip(_byte_pairs(words, merges))
+    except (OSError, ValueError):
         return None
     return None
+
+
+def _byte_pairs(words: Path, merges: Path) -> models.Model:
+    """The model of the older two-file layout. ValueError: damaged (the library's own reader raises any Exception)."""
+    pairs = [line for line in merges.read_text().splitlines() if line and not line.startswith("#version")]
+    model = {"type": "BPE", "vocab": json.loads(words.read_text()), "merges": pairs, "end_of_word_suffix": WORD_END}
+    return Tokenizer.from_buffer(json.dumps({"version": "1.0", "added_tokens": [], "model": model}).encode()).model
 
 
 def _without_limits(tokenizer: Tokenizer) -> Tokenizer:

@@ -157,6 +157,8 @@ def trigger_help(request: HttpRequest) -> HttpResponse:
     word, mine = given.get("use") or given.get("trigger_word", ""), _character(given.get("for", ""))
     context = {
         "verdict": trigger.examine(word, base, but=mine) if word.strip() else None,
+        "base": base,
+        "bases": [choice for choice in catalog.BASES.values() if choice.trainable],
         "words": trigger.suggestions(given.get("name", ""), base),
         "mine": mine,
         "field": _field(word) if given.get("use") else None,

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 
 from isengard.engine import capabilities
 from isengard.engine.errors import EngineError
@@ -60,7 +61,7 @@ def loaded(model: CaptionModel) -> Describe:
     load = _florence2 if model.kind == "florence2" else _blip
     try:
         return load(Path(model.path), model.detail, torch.device(machine.device), dtype)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         # Out of memory is explained where all jobs' failures are.
         if isinstance(error, torch.OutOfMemoryError):
             raise

@@ -1,9 +1,14 @@
 """What speaks against a word as a trigger."""
 
+import shutil
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from characters.captions import tokens, trigger
 from characters.models import Character
+from isengard.engine import catalog
 from tests.people import make_character
 
 
@@ -77,3 +82,36 @@ def test_without_the_model_it_says_what_was_not_asked() -> None:
 def test_the_shipped_vocabulary_reads_as_clip_does() -> None:
     """Known ids of CLIP's tokenizer: 320 a, 1125 photo, 539 of, 2308 woman (OpenAI's own example prompts)."""
     assert tokens.shipped_clip().encode("a photo of Woman").ids == [320, 1125, 539, 2308]
+
+
+def test_a_model_that_is_put_there_later_is_asked_too(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    settings.MODELS_DIR = tmp_path
+    assert tokens.absent("flux-dev") == ("T5",)
+    shutil.copytree(catalog.POCKET / "tokenizer_2", tmp_path / "FLUX.1-dev" / "tokenizer_2")
+    assert tokens.absent("flux-dev") == ()
+
+
+def test_a_clip_folder_of_words_and_merges_is_read(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    settings.MODELS_DIR = tmp_path
+    folder = tmp_path / "FLUX.1-dev" / "tokenizer"
+    folder.mkdir(parents=True)
+    (folder / "vocab.json").write_text('{"a": 0, "b": 1, "a</w>": 2, "b</w>": 3, "ab</w>": 4}')
+    (folder / "merges.txt").write_text("#version: 0.2\na b</w>\n")
+    (reader,) = tokens.readers("flux-dev")
+    assert (reader.pieces("AB"), reader.pieces("ba")) == (["ab"], ["b", "a"])
+
+
+def test_a_damaged_tokenizer_counts_as_absent(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    settings.MODELS_DIR = tmp_path
+    for part, name in (("tokenizer", "vocab.json"), ("tokenizer", "merges.txt"), ("tokenizer_2", "tokenizer.json")):
+        (tmp_path / "FLUX.1-dev" / part).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "FLUX.1-dev" / part / name).write_text("{cut off")
+    assert [reader.name for reader in tokens.readers("flux-dev")] == ["FLUX.1-dev's CLIP"]
+    assert tokens.absent("flux-dev") == ("T5",)
