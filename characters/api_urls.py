@@ -7,6 +7,7 @@ from characters.uploads import capped
 
 urlpatterns = [
     path("", include("characters.transfer.api_urls")),
+    path("", include("characters.doctor.api_urls")),
     path("", include("characters.captions.api_urls")),
     path("", include("characters.framing.api_urls")),
     # Last of these: its images/<id> would take the literal names of the others for ids.

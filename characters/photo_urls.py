@@ -5,6 +5,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from characters.browse import views as browse
 from characters.captions import views as captions
+from characters.doctor import views as doctor
 from characters.framing import views as framing
 from characters.uploads import capped
 
@@ -15,6 +16,10 @@ app_name = "photos"
 urlpatterns = [
     path("<id:public_id>", browse.photo_page, name="page"),
     path("<id:public_id>/delete", browse.photo_delete, name="delete"),
+    path("<id:public_id>/verdict", doctor.verdict, name="verdict"),
+    path("<id:public_id>/verdict/check", doctor.check_photo, name="check"),
+    path("<id:public_id>/verdict/keep", doctor.keep, name="verdict-keep"),
+    path("<id:public_id>/verdict/fix", doctor.fix, name="verdict-fix"),
     path("<id:public_id>/caption", captions.panel, name="caption"),
     path("<id:public_id>/caption/versions", captions.versions, name="caption-versions"),
     path("<id:public_id>/caption/versions/<int:number>", captions.restore, name="caption-restore"),

@@ -12,6 +12,7 @@ from django.db import transaction
 
 from characters import photos, thumbnails
 from characters.browse.binning import bin_images
+from characters.doctor import bell
 from characters.models import Character, ReferenceImage
 from isengard import storage
 from isengard.errors import Conflict, Invalid, NotFound
@@ -134,6 +135,7 @@ def _recorded(image: ReferenceImage) -> Upload:
             image.name = photos.free_name(image.name, set(character.images.values_list("name", flat=True)))
             image.save(force_insert=True)
             transaction.on_commit(lambda: thumbnails.ring(image.pk))
+            transaction.on_commit(lambda: bell.ring([character.pk]))
             kept = True
     finally:
         if not kept:

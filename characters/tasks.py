@@ -8,6 +8,8 @@ from django.utils import timezone
 
 from characters import thumbnails
 from characters.browse import binning
+from characters.doctor import bell
+from characters.doctor import services as doctor
 from characters.models import ReferenceImage
 from isengard import storage
 from isengard.celery import app
@@ -25,6 +27,11 @@ def thumbnail(image_id: int) -> None:
         thumbnails.make(image)
 
 
+@app.task(name="characters.attend")
+def attend(character: int) -> None:
+    doctor.attend(character=character)
+
+
 @app.task(name="characters.sweep")
 def sweep() -> None:
     """Makes the copies whose ring was lost, empties the bin, and removes what an upload left when it was killed."""
@@ -32,6 +39,7 @@ def sweep() -> None:
     waiting = ReferenceImage.objects.select_related("character").without_thumbs()
     for image in waiting.filter(created_at__lt=timezone.now() - UNHEARD).order_by("id")[:BATCH]:
         thumbnails.make(image)
+    bell.ring(doctor.left_alone())
     folder = storage.absolute("tmp")
     for left in folder.iterdir() if folder.exists() else ():
         if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:

@@ -13,6 +13,7 @@ app_name = "characters"
 urlpatterns = [
     path("dataset/", include("characters.browse.urls")),
     path("dataset/", include("characters.framing.urls")),
+    path("", include("characters.doctor.urls")),
     path("", include("characters.captions.urls")),
     path("", include("characters.transfer.urls")),
     path("characters", views.character_list, name="list"),

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from characters import photos, thumbnails
 from characters.browse.holding import hold_characters, keys_of
+from characters.doctor import bell
 from characters.models import ReferenceImage
 from isengard import storage
 from isengard.errors import Invalid
@@ -43,6 +44,8 @@ def bin_images(images: QuerySet[ReferenceImage]) -> Binned:
     """Puts photos into the bin: gone for everybody, back with the token for a minute, then erased with their files."""
     now = timezone.now()
     count = ReferenceImage.objects.filter(pk__in=keys_of(images)).update(deleted_at=now)
+    if count:
+        _tell_doctor(ReferenceImage.everything.filter(deleted_at=now))
     log.info("photos binned", extra={"event": "images.binned", "context": {"count": count}})
     # The moment itself, in microseconds: every row of one call carries it, and hardly any other call's.
     return Binned(count, str((now - EPOCH) // timedelta(microseconds=1)) if count else "")
@@ -64,7 +67,14 @@ def restore_images(undo: str) -> Restored:
             _restore_renamed(image)
     if not rows:
         raise Invalid("too_late", "It is too late to undo that: the photos are gone.")
+    _tell_doctor(ReferenceImage.objects.filter(pk__in=[image.pk for image in back]))
     return Restored(len(back), len(rows) - len(back))
+
+
+def _tell_doctor(images: QuerySet[ReferenceImage]) -> None:
+    """What is a copy of what, and what the set lacks, has changed for their characters."""
+    owners = list(images.order_by().values_list("character_id", flat=True).distinct())
+    transaction.on_commit(lambda: bell.ring(owners))
 
 
 def _moment(undo: str) -> datetime:

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 
 from characters import photos, thumbnails
 from characters.browse.holding import hold_characters, keys_of
+from characters.doctor import bell
 from characters.models import Character, ReferenceImage
 from isengard import storage
 from isengard.errors import NotFound
@@ -41,6 +42,7 @@ def move_images(images: QuerySet[ReferenceImage], to: Character) -> Moved:
         moved, skipped, old = _move(list(rows.select_for_update(of=("self",))), held[to.pk], undo)
         ReferenceImage.objects.bulk_update(moved, FIELDS, batch_size=500)
         transaction.on_commit(lambda: _remove(old))
+        transaction.on_commit(lambda: bell.ring(held))
         undo.pop_all()
     return Moved(len(moved), skipped)
 

@@ -38,6 +38,16 @@ KINDS: dict[str, Kind] = {
         False,
         "characters:caption-task",
     ),
+    "examine": Kind(
+        "Photo check",
+        "characters.doctor.handlers.ExamineHandler",
+        "cpu",
+        "data",
+        3,
+        10.0,
+        False,
+        "characters:examine-task",
+    ),
     "mask": Kind(
         "Masks", "characters.framing.handlers.MaskHandler", "cpu", "data", 5, 10.0, False, "characters:mask-task"
     ),

@@ -1,0 +1,60 @@
+"""Every number the doctor judges by, each with its source. Raise VERSION with any change: photos are looked at again.
+
+"Measured" means: on fourteen photos (portraits, groups, masks, a cat, a cup, a night sky), their turned and blurred
+copies, and forty drawn portraits of the sample's renderer; `tests/doctor` holds the cases that decide."""
+
+VERSION = 1
+
+# Variance of the Laplacian of the sharpest tile at 1024 px. 100 is the value blur detectors usually start from
+# (OpenCV's own tutorials); measured: sharp photos 240 and more, blurred by 1.5 px or more below 80.
+BLURRED = 100.0
+# The same within the face, shown at 128 px. Measured: sharp faces 180 and more, blurred by 2 px 60 and less.
+SOFT_FACE = 60.0
+
+# Mean luma. Measured: photos 0.22 to 0.86. Three stops under take 0.45 to 0.15; above 0.92 nothing is left to see.
+DARK, BRIGHT = 0.15, 0.92
+# Of the face. Wide on purpose: dark skin in good light is 0.3, pale skin 0.75, and neither is a fault.
+DARK_FACE, BRIGHT_FACE = 0.14, 0.92
+# From the 5th to the 95th percentile of the luma. Measured: portraits 0.57 and more; fog, haze and a lens in the light
+# take it below 0.2.
+PALE = 0.15
+
+# Height of the face box (brow to chin) over the picture's. A person is seven to eight heads high, so a full figure
+# gives 0.09, one down to the waist 0.2, head and shoulders 0.32; these lie between. Measured: portraits down to the
+# hips 0.14 to 0.24, head and shoulders 0.27 and 0.37.
+CLOSE, HALF = 0.26, 0.12
+
+# Height of the face over the side of a square with the picture's area, which is how large a trainer sees it. 0.08 of
+# 1024 px are 82 px, ten cells of the latent picture: what is smaller cannot be told from another face.
+TINY_FACE = 0.08
+# A second face counts when it is at least this high beside the first: smaller ones are passers-by, or mistakes of the
+# detector. Measured: in a picture of six people the smallest is 0.8 of the largest.
+SECOND_FACE = 0.45
+# A box this near to an edge, in fractions of the picture, is a face that is cut off.
+EDGE = 0.004
+
+# Pixels over those the base model was trained at. Below a half a photo is enlarged visibly (1.4 times a side), below a
+# quarter (twice a side) it teaches blur: kohya's `bucket_no_upscale` refuses to enlarge at all.
+SMALL, TOO_SMALL = 0.5, 0.25
+
+# Bits that differ between two perceptual hashes of 64; 6 is the usual cut for pHash. Measured: recompressed, halved or
+# brightened copies differ in 0 to 4, a border of 2 % cut off in 0 to 10, different photos in 20 and more. Drawn
+# portraits share their composition: two of the sample's twelve differ in 4 bits, but in their light, too.
+DUPLICATE_BITS = 6
+# The light of two copies may differ by that much (measured: 12 % brighter is 0.1 and 0.1).
+DUPLICATE_BRIGHTNESS, DUPLICATE_CONTRAST = 0.1, 0.12
+# Not the same moment, but the same pose, place and frame: what a session in one spot gives. Measured: a border of 5 %
+# cut off differs in 8 to 12.
+ALIKE_BITS = 10
+
+# How many photos. Ten are the floor and twenty to thirty the usual advice for identity LoRAs (PortOS, Astria, fal);
+# beyond forty more of the same slow a training without helping it.
+FEW, ENOUGH, MANY = 5, 10, 40
+# Shares of the framings that a set should have at least: a LoRA that saw close-ups only draws close-ups only.
+LEAST_CLOSE, LEAST_WIDER, LEAST_FULL = 0.3, 0.25, 0.1
+# Span of the photos' mean luma: less means that all were taken in one light. Measured: the sample's twelve span 0.35.
+LEAST_LIGHTS = 0.12
+# The share of photos that may resemble another before the coach speaks, and that may have one dominant colour.
+MOST_ALIKE, MOST_OF_A_COLOUR = 0.4, 0.6
+# Advice on variety needs this many photos to mean anything.
+LEAST_TO_COMPARE = 5
