@@ -4,7 +4,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
 from django.db.models import F, Func, Q, Value
-from django.db.models.functions import Length, Lower
+from django.db.models.functions import Coalesce, Length, Lower
 from django.urls import reverse
 
 from isengard import storage
@@ -33,8 +33,10 @@ class CharacterQuerySet(models.QuerySet["Character"]):
         return self.filter(models.Exists(ReferenceImage.objects.filter(character=models.OuterRef("pk"))))
 
     def with_image_count(self) -> "CharacterQuerySet":
-        """Adds `image_count`, counted and never stored, so that it cannot drift."""
-        return self.annotate(image_count=models.Count("images", Q(images__deleted_at=None), distinct=True))
+        """Adds `image_count`, counted and never stored, so that it cannot drift; only for the rows that are shown."""
+        theirs = ReferenceImage.objects.filter(character=models.OuterRef("pk")).order_by().values("character")
+        counted = models.Subquery(theirs.annotate(count=models.Count("pk")).values("count"))
+        return self.annotate(image_count=Coalesce(counted, 0))
 
 
 class Character(models.Model):

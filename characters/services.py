@@ -92,12 +92,13 @@ def jobs_of(character: Character) -> JobQuerySet:
 def add_image(*, character: Character, file: photos.Readable, name: str, caption: str = "") -> Upload:
     """Stores one photo: decoded, upright, sRGB, without metadata, under a name of ours.
 
-    `name` is shown and never becomes a path. The same bytes a second time change nothing (`added` is False).
+    `name` is shown and never becomes a path. The same bytes a second time change nothing (`added` is False), unless
+    the stored file has vanished from the disk: then it is put back.
     Invalid: empty, too large, no picture, damaged, too small …, with the reason. Unavailable: the disk is full."""
     photos.require_space()
     with photos.received(file) as (path, sha256):
         if same := character.images.filter(sha256=sha256).first():
-            return Upload(same, added=False)
+            return _brought_back(same, photos.decoded(path)) if same.missing else Upload(same, added=False)
         return keep_image(
             character=character, clean=photos.decoded(path), sha256=sha256, name=name, caption=caption.strip()
         )
@@ -122,6 +123,18 @@ def keep_image(*, character: Character, clean: photos.Decoded, sha256: str, name
     with storage.replacing(storage.absolute(image.file)) as part:
         shutil.move(clean.path, part)
     return _recorded(image)
+
+
+def _brought_back(image: ReferenceImage, clean: photos.Decoded) -> Upload:
+    """A photo whose file had vanished, uploaded again: the file comes back, what was said about it has stayed."""
+    image.file = storage.photo_key(image.character.public_id, image.public_id, clean.extension)
+    image.content_type, image.size_bytes = clean.content_type, clean.path.stat().st_size
+    image.missing_at, image.thumb_ready = None, False
+    with storage.replacing(storage.absolute(image.file)) as part:
+        shutil.move(clean.path, part)
+    image.save(update_fields=["file", "content_type", "size_bytes", "missing_at", "thumb_ready"])
+    thumbnails.ring(image.pk)
+    return Upload(image, added=True)
 
 
 def _recorded(image: ReferenceImage) -> Upload:

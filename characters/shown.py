@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.urls import reverse
 
 from characters.models import Character, ReferenceImage
@@ -27,7 +27,9 @@ class NextStep:
 def cards() -> QuerySet[Character]:
     """Characters with what their card shows, newest first, in one query."""
     first = ReferenceImage.objects.filter(character=OuterRef("pk")).order_by("id").values("pk")[:1]
-    version = Max("loras__version", filter=Q(loras__is_active=True))
+    loras: Any = Character._meta.get_field("loras").related_model
+    active = loras.objects.filter(character=OuterRef("pk"), is_active=True)
+    version = Subquery(active.values("version")[:1])
     return Character.objects.with_image_count().annotate(cover_pk=Subquery(first), version=version).newest_first()
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from characters import thumbnails
-from characters.browse import binning
+from characters.browse import binning, missing
 from characters.doctor import bell
 from characters.doctor import services as doctor
 from characters.models import ReferenceImage
@@ -36,7 +36,8 @@ def attend(character: int) -> None:
 def sweep() -> None:
     """Makes the copies whose ring was lost, empties the bin, and removes what an upload left when it was killed."""
     binning.purge()
-    waiting = ReferenceImage.objects.select_related("character").without_thumbs()
+    missing.patrol()
+    waiting = ReferenceImage.objects.select_related("character").without_thumbs().filter(missing_at=None)
     for image in waiting.filter(created_at__lt=timezone.now() - UNHEARD).order_by("id")[:BATCH]:
         thumbnails.make(image)
     bell.ring(doctor.left_alone())
