@@ -25,6 +25,7 @@ HEAD = (0.72, 0.95)  # half width, half height
 HEAD_RISE = 0.15  # the head's middle lies above the box's
 SHOULDERS = 1.75  # half width of the body, seven to eight heads high, of which shoulders are two to three heads wide
 CHEST = 1.35  # the chest begins so many box heights below the box's top
+LOWER = 0.2  # of the photo's height, at its lower edge
 FACE = (0.36, 0.5)  # half width and height of what is skin for sure
 GUESS: tuple[Box, ...] = ((0.36, 0.2, 0.28, 0.28),)  # where a portrait has its face
 SMALLEST = 0.005  # of the picture: less is no person but a mistake
@@ -59,7 +60,7 @@ def _made(image: MaskImage, shape: Literal["person", "face"]) -> dict[str, Any]:
         return _refusal("image_unreadable", "The photo cannot be read any more. Remove it and upload it again.")
     if shape == "face" and not image.faces:
         return _refusal("no_face", "No face is known here, so there is no place for an ellipse. Paint the mask.")
-    drawn = draw(picture, image.faces, shape)
+    drawn = draw(np.asarray(picture, np.uint8), image.faces, shape)
     covered = float(np.count_nonzero(drawn.mask)) / drawn.mask.size
     if covered < SMALLEST:
         return _refusal("nothing_found", "Nothing stood out from the background. Paint the mask.")
@@ -96,7 +97,7 @@ def _grab_cut(small: Grey, faces: tuple[Box, ...]) -> Grey:
     if min(small.shape[:2]) < 8 or len(np.unique(labels & 1)) < 2:
         return np.where(labels & 1, 255, 0).astype(np.uint8)
     cv2.setRNGSeed(0)  # its colour clusters start at random: the same photo must give the same mask
-    cv2.grabCut(small, labels, None, background, person, ROUNDS, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(small, labels, (0, 0, 1, 1), background, person, ROUNDS, cv2.GC_INIT_WITH_MASK)
     return np.where(labels & 1, 255, 0).astype(np.uint8)
 
 
@@ -105,7 +106,8 @@ def _seeds(size: tuple[int, int], faces: tuple[Box, ...]) -> Grey:
     height, width = size
     labels = np.full(size, cv2.GC_BGD, np.uint8)
     for x, y, wide, high in faces or GUESS:
-        middle, top = x + wide / 2, y + CHEST * high
+        # A close-up ends before the chest would begin: what it shows below the face still is the person.
+        middle, top = x + wide / 2, min(y + CHEST * high, max(1 - LOWER, y + high))
         for half, upper, label in (
             (1.35 * SHOULDERS * wide, y - 0.9 * high, cv2.GC_PR_BGD),
             (0.8 * SHOULDERS * wide, top, cv2.GC_PR_FGD),
@@ -114,9 +116,9 @@ def _seeds(size: tuple[int, int], faces: tuple[Box, ...]) -> Grey:
             labels[_at(upper, height) :, columns] = label
     labels[_ellipses(size, faces or GUESS, 1) == 1] = cv2.GC_PR_FGD
     for x, y, wide, high in faces:  # a guessed place says nothing sure of the chest
-        columns = slice(_at(x + wide / 2 - 0.5 * wide, width), _at(x + wide / 2 + 0.5 * wide, width))
-        rows = slice(_at(y + (CHEST + 0.35) * high, height), _at(y + (CHEST + 2) * high, height))
-        labels[rows, columns] = cv2.GC_FGD
+        columns = slice(_at(x + wide / 2 - 0.35 * wide, width), _at(x + wide / 2 + 0.35 * wide, width))
+        upper = min(y + (CHEST + 0.35) * high, max(1 - LOWER / 4, y + 1.05 * high))
+        labels[_at(upper, height) : _at(y + (CHEST + 2) * high, height), columns] = cv2.GC_FGD
     labels[_ellipses(size, faces or GUESS, 1, FACE, 0.0) == 1] = cv2.GC_FGD
     return labels
 
