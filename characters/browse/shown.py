@@ -9,7 +9,7 @@ from django.urls import NoReverseMatch, reverse
 
 from characters.browse import query
 from characters.browse.query import Filter
-from characters.models import Character, ImageQuerySet, ReferenceImage
+from characters.models import Character, Examination, ImageQuerySet, ReferenceImage
 
 PAGE = 60
 # As many names as a select can offer; beyond that, the search box finds a character by name.
@@ -18,11 +18,12 @@ MOST_CHARACTERS = 1000
 
 @dataclass(frozen=True)
 class Tile:
-    """A photo in the grid, what the doctor has against it, and its page."""
+    """A photo in the grid, what the doctor has against it, its page, and where to cut it (a CSS position, or "")."""
 
     image: ReferenceImage
     reasons: list[str]
     url: str
+    focus: str
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,16 @@ def tiles(where: Place, ids: list[str]) -> dict[str, Any]:
 def _tiles(where: Place, images: list[ReferenceImage]) -> list[Tile]:
     """With what the doctor says of each, in one query."""
     prefetch_related_objects(images, "examination")
-    return [Tile(image, findings(image), photo_url(image, where)) for image in images]
+    return [Tile(image, findings(image), photo_url(image, where), _focus(image)) for image in images]
+
+
+def _focus(image: ReferenceImage) -> str:
+    """The middle of the largest face, so that a tile does not cut it off."""
+    faces = getattr(image, "examination", Examination()).faces
+    if not faces:
+        return ""
+    face = max(faces, key=lambda found: found["width"] * found["height"])
+    return f"{100 * (face['x'] + face['width'] / 2):.0f}% {100 * (face['y'] + face['height'] / 2):.0f}%"
 
 
 def findings(image: ReferenceImage) -> list[str]:

@@ -19,6 +19,8 @@ PAGES = [
     "/characters/{character}?tab=pictures",
     "/characters/{character}/edit",
     "/dataset",
+    "/dataset/tags",
+    "/photos/{photo}",
     "/training",
     "/training/start?character={character}",
     "/training/ongoing",
@@ -33,9 +35,10 @@ STICKS_OUT = "document.documentElement.scrollWidth - document.documentElement.cl
 
 @pytest.fixture(scope="module")
 def ids(live: str, trained: str) -> dict[str, str]:
-    """A trained character and its training, whichever test made them."""
+    """A trained character, its training and one of its photos, whichever test made them."""
     run = next(run for run in ask(live, "/api/training") if run["status"] == "completed")
-    return {"character": run["character_id"], "training": run["id"]}
+    photo = ask(live, f"/api/images?character={run['character_id']}")["images"][0]["id"]
+    return {"character": run["character_id"], "training": run["id"], "photo": photo}
 
 
 def violations(page: Page) -> list[str]:

@@ -125,6 +125,12 @@ def test_a_tile_says_what_the_doctor_has_against_the_photo(client: Client, mira:
     assert 'title="Needs attention: blurred!"' in page and "dark!" not in page
 
 
+def test_a_tile_is_cut_around_the_largest_face(client: Client, mira: Character) -> None:
+    small, large = ({"x": x, "y": 0.1, "width": size, "height": size} for x, size in ((0.7, 0.1), (0.2, 0.4)))
+    Examination.objects.create(image=mira.images.first(), version=1, faces=[small, large])
+    assert 'data-focus="40% 30%"' in text(client.get(DATASET))
+
+
 def test_a_missing_file_is_said_on_its_tile(client: Client, mira: Character) -> None:
     mira.images.filter(public_id=ids(mira)[0]).update(missing_at="2026-01-01T00:00:00Z")
     assert text(client.get(DATASET)).count("File missing") == 2  # the tile's and the filter's own words
