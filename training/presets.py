@@ -20,15 +20,13 @@ class Preset:
 
 
 def _pocket(photos: int) -> tuple[Preset, ...]:
-    # Measured on Pocket (its README): 32 class pictures of the base itself, half of each batch, keep the face from
-    # everybody else; 300 steps then show her, 500 are closest before prompts begin to suffer.
+    # The portrait is the base's own defaults, which the identity test found (docs/log.md); the others trade steps for
+    # likeness and keep what keeps others themselves.
     return (
-        Preset("quick", "Quick", "the look in seconds, but it leaks", _every(200, 50, 100) | {"class_images": 0}),
-        Preset("balanced", "Balanced", "good for most", _every(300, 100, 150) | {"class_images": 32}),
-        Preset("quality", "High Quality", "the closest likeness", _every(1000, 200, 250) | {"class_images": 32}),
-        Preset(
-            "portrait", "Portrait", "one face, called only by its name", _every(500, 100, 250) | {"class_images": 32}
-        ),
+        Preset("quick", "Quick", "a first likeness in seconds", _every(100, 50, 50)),
+        Preset("balanced", "Balanced", "good for most", _every(200, 100, 100)),
+        Preset("quality", "High Quality", "larger batches, longer", _every(500, 100, 250) | {"batch_size": 4}),
+        Preset("portrait", "Portrait", "one face, called only by its name", _every(300, 100, 150)),
     )
 
 

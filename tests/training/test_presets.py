@@ -22,6 +22,13 @@ def test_every_base_offers_the_same_four(base: str) -> None:
     assert [preset.key for preset in presets.presets_for(base, 10)] == ["quick", "balanced", "quality", "portrait"]
 
 
+def test_pockets_portrait_is_the_recipe_that_its_identity_test_measures() -> None:
+    recipe = params.clean_all(catalog.training_params("pocket"), {})
+    values = presets.named("pocket", presets.DEFAULT, 8).values
+    cadence = {"sample_every_n_steps", "checkpoint_every_n_steps"}
+    assert {name: recipe[name] for name in values if name not in cadence} == {"steps": values["steps"]}
+
+
 @pytest.mark.parametrize(("photos", "steps"), [(5, 1200), (15, 1500), (60, 3000)])
 def test_a_flux_portrait_takes_a_hundred_steps_a_photo_within_bounds(photos: int, steps: int) -> None:
     assert presets.named("flux-dev", "portrait", photos).values["steps"] == steps
