@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib.postgres.search import SearchQuery
 from django.db.models import BooleanField, F, Func, Q, Value
-from django.db.models.functions import Lower
+from django.db.models.functions import Coalesce, Lower
 
 from characters.models import PUNCTUATION, Character, ImageQuerySet, ImageTag, ReferenceImage, Tag
 from isengard.errors import Invalid
@@ -36,6 +36,8 @@ SORT_LABELS = {
 CAPTIONS = ("with", "without")
 LAST = "last"
 LARGEST_PAGE = 500
+# How many photos are looked through for words before the index of words is asked.
+NEAR = 5000
 LONGEST_SEARCH, MOST_WORDS, MOST_CHARACTERS = 200, 8, 1000
 SEPARATORS = re.compile(rf"[\s{re.escape(PUNCTUATION)}]+")
 
@@ -134,11 +136,8 @@ def page(chosen: Filter, cursor: str = "", limit: int = 60) -> Page:
     """`limit` photos (1 to 500) after or before the cursor; the first ones without. Invalid: not a cursor of ours."""
     limit = min(max(limit, 1), LARGEST_PAGE)
     column, falling = SORTS[chosen.sort]
-    images = found(chosen).select_related("character")
     backwards, key = (True, None) if cursor == LAST else _read(cursor, column)
-    if key is not None:
-        images = images.filter(_beyond(column, key, falling=falling != backwards))
-    rows = list(images.order_by(*_order(column, falling != backwards))[: limit + 1])
+    rows = _rows(chosen, Walk(column, falling != backwards, key), limit + 1)
     more, rows = len(rows) > limit, rows[:limit]
     if backwards:
         rows.reverse()
@@ -150,6 +149,56 @@ def page(chosen: Filter, cursor: str = "", limit: int = 60) -> Page:
     )
 
 
+@dataclass(frozen=True)
+class Walk:
+    """Along a column of KEYS (the id settles ties; None: the id alone), from behind `key` on if there is one."""
+
+    column: str | None
+    falling: bool
+    key: list[Any] | None = None
+
+    def order(self, key: Any, number: Any) -> list[Any]:
+        return [each.desc() if self.falling else each.asc() for each in (key, number) if each is not None]
+
+    def beyond(self, key: list[Any], *, before: bool = False) -> Any:
+        """Behind the key, or up to it. Compared as one row: an index walks straight there, even where thousands of
+        photos share the first value."""
+        falling = self.falling != before
+        joiner = (" >= " if before else " > ") if not falling else (" <= " if before else " < ")
+        names = [KEYS[self.column]] if self.column else []
+        ours = Func(*names, F("id"), function="ROW", output_field=BooleanField())
+        theirs = Func(*(Value(value) for value in key), function="ROW", output_field=BooleanField())
+        return Func(ours, theirs, template="%(expressions)s", arg_joiner=joiner, output_field=BooleanField())
+
+
+def _rows(chosen: Filter, walk: Walk, count: int) -> list[ReferenceImage]:
+    """The next photos of the walk. Looking for words, it first tries the nearest ones: common words are found there
+    at once. Rare ones come from the index of words, and are put in order then. Left to itself, the planner walks
+    through all photos for what it takes for common, and it is wrong about every word that few recent photos have."""
+    key = KEYS[walk.column] if walk.column else None
+    images = found(chosen).select_related("character")
+    if walk.key is not None:
+        images = images.filter(walk.beyond(walk.key))
+    ordered = images.order_by(*walk.order(key, F("id")))
+    if not chosen.q or chosen.character or chosen.tag:
+        return list(ordered[:count])
+    end = _end_of_the_near(walk)
+    near = list((ordered.filter(walk.beyond(end, before=True)) if end else ordered)[:count])
+    if end is None or len(near) == count:
+        return near
+    # An order that no index has.
+    return list(images.order_by(*walk.order(key and Coalesce(key, key), F("id") + 0))[:count])
+
+
+def _end_of_the_near(walk: Walk) -> list[Any] | None:
+    """The key of the photo some way along the walk; None: the walk ends before."""
+    key = KEYS[walk.column] if walk.column else None
+    images = ReferenceImage.objects.filter(walk.beyond(walk.key)) if walk.key else ReferenceImage.objects.all()
+    names = [*([key] if key is not None else []), F("id")]
+    ends = images.order_by(*walk.order(key, F("id"))).values_list(*names)[NEAR : NEAR + 1]
+    return next((list(end) for end in ends), None)
+
+
 def beside(chosen: Filter, image: ReferenceImage) -> tuple[ReferenceImage | None, ReferenceImage | None, str]:
     """The photos before and after this one, whether or not the filter still finds it, and the cursor of the page that
     begins with it ("" for the first)."""
@@ -158,21 +207,6 @@ def beside(chosen: Filter, image: ReferenceImage) -> tuple[ReferenceImage | None
     after = page(chosen, cursor_at("after", image, column), 1).images
     cursor = cursor_at("after", before[0], column) if before else ""
     return (before[0] if before else None), (after[0] if after else None), cursor
-
-
-def _order(column: str | None, falling: bool) -> list[Any]:
-    keys = [KEYS[column], F("id")] if column else [F("id")]
-    return [key.desc() if falling else key.asc() for key in keys]
-
-
-def _beyond(column: str | None, key: list[Any], *, falling: bool) -> Any:
-    """Compared as one row: an index walks straight there, even where thousands of photos share the first value."""
-    if column is None:
-        return Q(id__lt=key[-1]) if falling else Q(id__gt=key[-1])
-    ours = Func(KEYS[column], F("id"), function="ROW", output_field=BooleanField())
-    theirs = Func(Value(key[0]), Value(key[1]), function="ROW", output_field=BooleanField())
-    joiner = " < " if falling else " > "
-    return Func(ours, theirs, template="%(expressions)s", arg_joiner=joiner, output_field=BooleanField())
 
 
 def cursor_at(side: str, image: ReferenceImage, column: str | None) -> str:

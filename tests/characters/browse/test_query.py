@@ -113,6 +113,19 @@ def test_search_by_name_of_one_character_and_caption_of_another_mixes_nothing(mi
     assert names(q="mira beach") == []
 
 
+@pytest.mark.parametrize("sort", ORDERS)
+@pytest.mark.parametrize("near", [1, 2, 4, 100])
+def test_search_shows_every_match_once_near_and_far(
+    mira: Character, sort: str, near: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "NEAR", near)
+    photos(mira, 7)
+    mira.images.filter(name__in=["photo-1.png", "photo-4.png", "photo-6.png"]).update(caption="beach")
+    chosen = Filter(q="beach", sort=sort)
+    everything = [pk for pk in walk(Filter(sort=sort), 7) if mira.images.get(pk=pk).caption]
+    assert walk(chosen, 2) == walk(chosen, 1) == everything
+
+
 def test_filters_narrow_together(mira: Character) -> None:
     one, two, three = photos(mira, 3)
     ReferenceImage.objects.filter(pk__in=[one.pk, two.pk]).update(split="reference", verdict="ready")

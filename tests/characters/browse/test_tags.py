@@ -55,7 +55,7 @@ def test_tags_of_binned_photos_come_back_with_them(mira: Character) -> None:
     undo = services.bin_images(mira.images.all()).undo
     assert tags.frequencies() == []
     services.restore_images(undo)
-    assert [(tag.name, tag.count) for tag in tags.frequencies()] == [("smile", 1)]  # type: ignore[attr-defined]
+    assert [(tag.name, tag.count) for tag in tags.frequencies()] == [("smile", 1)]
 
 
 def test_setting_tags_replaces_them(mira: Character) -> None:
@@ -89,7 +89,7 @@ def test_frequencies_count_one_characters_photos(mira: Character) -> None:
     joon = make_character("Joon", "ohwxjoon", photos=1)
     tags.tag_images(mira.images.all() | joon.images.all(), ["smile"])
     tags.tag_images(joon.images.all(), ["beach"])
-    assert [(tag.name, tag.count) for tag in tags.frequencies(mira)] == [("smile", 3)]  # type: ignore[attr-defined]
+    assert [(tag.name, tag.count) for tag in tags.frequencies(mira)] == [("smile", 3)]
     assert [tag.name for tag in tags.frequencies()] == ["smile", "beach"]
 
 
