@@ -114,7 +114,9 @@ def _byte_pairs(words: Path, merges: Path) -> models.Model:
     """The model of the older two-file layout. ValueError: damaged (the library's own reader raises any Exception)."""
     pairs = [line for line in merges.read_text().splitlines() if line and not line.startswith("#version")]
     model = {"type": "BPE", "vocab": json.loads(words.read_text()), "merges": pairs, "end_of_word_suffix": WORD_END}
-    return Tokenizer.from_buffer(json.dumps({"version": "1.0", "added_tokens": [], "model": model}).encode()).model
+    whole = json.dumps({"version": "1.0", "added_tokens": [], "model": model})
+    found: models.Model = Tokenizer.from_buffer(whole.encode()).model
+    return found
 
 
 def _without_limits(tokenizer: Tokenizer) -> Tokenizer:
@@ -139,7 +141,7 @@ def _pair(line: str) -> tuple[str, str]:
     return first, second
 
 
-def _clip(model: models.BPE) -> Tokenizer:
+def _clip(model: models.Model) -> Tokenizer:
     tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
