@@ -13,18 +13,18 @@ from characters.browse.selection import chosen
 from characters.captions import bulk, lint, services, tokens, trigger, writing
 from characters.captions.access import get_task, get_version
 from characters.captions.serializers import (
+    CaptionEditIn,
+    CaptionEditOut,
     CaptionerOut,
+    CaptionFindingOut,
     CaptionIn,
     CaptionOut,
-    EditIn,
-    EditOut,
-    FindingOut,
+    CaptionRowOut,
+    CaptionUndoIn,
+    CaptionUndoOut,
     RestoreIn,
-    RowOut,
     TriggerIn,
     TriggerOut,
-    UndoIn,
-    UndoOut,
     WriteIn,
     WriteOut,
 )
@@ -62,29 +62,29 @@ class RestoreView(APIView):
 
 
 class EditView(APIView):
-    @extend_schema(request=EditIn, responses=EditOut, tags=["captions"])
+    @extend_schema(request=CaptionEditIn, responses=CaptionEditOut, tags=["captions"])
     def post(self, request: Request) -> Response:
         """Find and replace, prefix, suffix, trigger, template or strip over many captions; all of them or none."""
-        given = _cleaned(EditIn(data=request.data))
+        given = _cleaned(CaptionEditIn(data=request.data))
         # The selection reads the filter too, whose names are the image list's and not repeated here.
         images, wanted = chosen(request.data if isinstance(request.data, dict) else {}), bulk.edit(given["op"], given)
         if given["preview"]:
             seen = bulk.preview(images, wanted)
-            rows = RowOut(seen.rows, many=True).data
+            rows = CaptionRowOut(seen.rows, many=True).data
             return Response({"changed": seen.changed, "total": seen.total, "problem": seen.problem, "rows": rows})
         done = bulk.apply(images, wanted)
         return Response({"changed": done.count, "undo": done.undo})
 
 
 class UndoView(APIView):
-    @extend_schema(request=UndoIn, responses=UndoOut, tags=["captions"])
+    @extend_schema(request=CaptionUndoIn, responses=CaptionUndoOut, tags=["captions"])
     def post(self, request: Request) -> Response:
         """Takes one edit back; captions written since then stay."""
-        return Response({"restored": services.undo(token=_cleaned(UndoIn(data=request.data))["undo"])})
+        return Response({"restored": services.undo(token=_cleaned(CaptionUndoIn(data=request.data))["undo"])})
 
 
 class LintView(APIView):
-    @extend_schema(responses=FindingOut(many=True), tags=["captions"])
+    @extend_schema(responses=CaptionFindingOut(many=True), tags=["captions"])
     def get(self, request: Request, character_id: str) -> Response:
         """What the captions of a character should leave to the trigger word, most frequent first."""
         character = access.get_character(character_id)

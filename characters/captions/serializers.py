@@ -55,7 +55,7 @@ class RestoreIn(serializers.Serializer[Data]):
     version = serializers.IntegerField(min_value=1)
 
 
-class EditIn(serializers.Serializer[Data]):
+class CaptionEditIn(serializers.Serializer[Data]):
     """Which photos: `image_ids`, or `all` with the filter of the image list. What to do: `op` with its options."""
 
     op = serializers.ChoiceField(choices=sorted(bulk.EDITS))
@@ -72,31 +72,31 @@ class EditIn(serializers.Serializer[Data]):
     phrases = serializers.ListField(child=serializers.CharField(), required=False, help_text="what strip takes out")
 
 
-class RowOut(serializers.Serializer[Any]):
+class CaptionRowOut(serializers.Serializer[Any]):
     id = serializers.CharField(source="image.public_id")
     before = serializers.CharField()
     after = serializers.CharField()
 
 
-class EditOut(serializers.Serializer[Any]):
+class CaptionEditOut(serializers.Serializer[Any]):
     """`rows` are the first that change (previews only); `undo` is the token that takes the edit back within an hour."""
 
     changed = serializers.IntegerField()
     total = serializers.IntegerField(required=False)
     problem = serializers.CharField(required=False, allow_blank=True)
-    rows = RowOut(many=True, required=False)
+    rows = CaptionRowOut(many=True, required=False)
     undo = serializers.CharField(required=False, allow_blank=True)
 
 
-class UndoIn(serializers.Serializer[Data]):
+class CaptionUndoIn(serializers.Serializer[Data]):
     undo = serializers.CharField()
 
 
-class UndoOut(serializers.Serializer[Any]):
+class CaptionUndoOut(serializers.Serializer[Any]):
     restored = serializers.IntegerField()
 
 
-class FindingOut(serializers.Serializer[Any]):
+class CaptionFindingOut(serializers.Serializer[Any]):
     kind = serializers.CharField(help_text="trait: names something of the body; repeated: in 80 % of captions or more")
     phrase = serializers.CharField()
     label = serializers.CharField(allow_blank=True)  # type: ignore[assignment]  # the API's name, not the field's
