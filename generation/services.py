@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import transaction
 
+from characters.captions.text import PLACEHOLDER
 from characters.models import Character
 from generation.models import Generation, Output
 from isengard import storage
@@ -16,7 +17,7 @@ from isengard.logs import correlation
 from training import bases
 from training.loras import require_usable
 from training.models import Lora
-from training.prompts import PLACEHOLDER, insert_trigger
+from training.prompts import insert_trigger
 
 MAX_PROMPT = 2000
 MAX_COUNT = 8

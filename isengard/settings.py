@@ -193,6 +193,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api",
     "COMPONENT_SPLIT_REQUEST": True,
+    # Sets of choices that stand under two names of fields.
+    "ENUM_NAME_OVERRIDES": {
+        "CropKindEnum": "characters.framing.serializers.KINDS",
+        "SplitEnum": "characters.models.ReferenceImage.Split",
+    },
 }
 
 LOGGING_CONFIG = "isengard.logs.config.configure"

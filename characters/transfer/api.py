@@ -31,7 +31,12 @@ class ImportNewView(APIView):
     throttle_scope = "upload"
     throttle_classes = [FairUse]
 
-    @extend_schema(request={"multipart/form-data": ImportNewIn}, responses={202: ImportOut}, tags=["transfer"])
+    @extend_schema(
+        operation_id="characters_import_new",
+        request={"multipart/form-data": ImportNewIn},
+        responses={202: ImportOut},
+        tags=["transfer"],
+    )
     def post(self, request: Request) -> Response:
         """A new character from an archive. What is left out is taken from the archive, if it is one of ours."""
         return _start(_cleaned(ImportNewIn(data=request.data)), None)

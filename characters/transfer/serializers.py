@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from characters.models import DatasetTask
@@ -51,17 +52,17 @@ class ImportOut(serializers.ModelSerializer[DatasetTask]):
     def get_added(self, task: DatasetTask) -> int:
         return int(self._report["added"])
 
-    def get_skipped(self, task: DatasetTask) -> "list[Rejected]":
-        found: list[Rejected] = self._report["skipped"]
-        return found
+    @extend_schema_field(Rejected(many=True))
+    def get_skipped(self, task: DatasetTask) -> Any:
+        return self._report["skipped"]
 
-    def get_refused(self, task: DatasetTask) -> "list[Rejected]":
-        found: list[Rejected] = self._report["refused"]
-        return found
+    @extend_schema_field(Rejected(many=True))
+    def get_refused(self, task: DatasetTask) -> Any:
+        return self._report["refused"]
 
-    def get_notes(self, task: DatasetTask) -> "list[Told]":
-        found: list[Told] = self._report["notes"]
-        return found
+    @extend_schema_field(Told(many=True))
+    def get_notes(self, task: DatasetTask) -> Any:
+        return self._report["notes"]
 
 
 class ExportQuery(serializers.Serializer[dict[str, Any]]):

@@ -106,7 +106,7 @@ class GenerateSpec:
 
 @dataclass(frozen=True)
 class MaskImage:
-    """A photo to mask: the number its event carries, absolute paths of photo and PNG, faces as fractions, main first."""
+    """A photo to mask: the number of its event, absolute paths of photo and PNG, faces as fractions, main first."""
 
     index: int
     path: str
