@@ -18,7 +18,39 @@ def lora_id() -> str:
     return new_id("lora")
 
 
+class TrainingSweep(models.Model):
+    """Runs that were started together and differ in a few parameters only."""
+
+    character = models.ForeignKey(Character, on_delete=models.CASCADE, related_name="sweeps")
+    axes = models.JSONField(help_text="parameter → the values tried, e.g. {lora_rank: [8, 16]}")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"sweep over {', '.join(self.axes)} of {self.character_id}"
+
+
+class UserPreset(models.Model):
+    """Settings that somebody kept under a name of their own, for one base model."""
+
+    base = models.CharField(max_length=40, help_text="catalog key of the base model")
+    name = models.CharField(max_length=40)
+    values = models.JSONField(help_text="the parameters that differ from the base's defaults")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["base", "name"], name="preset_name_once_per_base")]
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name} for {self.base}"
+
+
 class TrainingRun(models.Model):
+    class Start(models.TextChoices):
+        FRESH = "fresh"
+        LONGER = "longer"
+        WARM = "warm"
+
     job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="training_run")
     character = models.ForeignKey(Character, on_delete=models.CASCADE, related_name="training_runs")
     preset = models.CharField(max_length=40, default="custom")
@@ -29,6 +61,17 @@ class TrainingRun(models.Model):
     photos = models.JSONField(help_text="frozen at submit: list of {id, name, file, sha256, caption}")
     warnings = models.JSONField(default=list, help_text="sentences: what may spoil the result, as of submit")
     version = models.PositiveIntegerField(null=True, help_text="v1, v2 … given when it completes; never given twice")
+    parent = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="children")
+    start = models.CharField(
+        max_length=8,
+        choices=Start.choices,
+        default=Start.FRESH,
+        help_text="longer: goes on with the parent's steps and optimizer; warm: new steps from the parent's LoRA",
+    )
+    sweep = models.ForeignKey(TrainingSweep, null=True, on_delete=models.SET_NULL, related_name="runs")
+    plan = models.JSONField(default=dict, help_text="what was predicted at submit: seconds, memory, disk, and why")
+    measured = models.JSONField(default=dict, help_text="what it took: peak memory, seconds per step")
+    checks = models.JSONField(default=list, help_text="the pipeline check's ticks: {name, state, text, seconds}")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -97,6 +140,9 @@ class Checkpoint(models.Model):
     step = models.PositiveIntegerField()
     file = models.CharField(max_length=200)
     size_bytes = models.PositiveBigIntegerField()
+    loss = models.FloatField(null=True, help_text="mean of the last steps before it")
+    pinned = models.BooleanField(default=False, help_text="kept whatever the policy says")
+    deleted_because = models.CharField(max_length=120, blank=True, help_text="why its file is gone; empty: it is there")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -128,9 +174,18 @@ class LoraQuerySet(models.QuerySet["Lora"]):
 class Lora(models.Model):
     """A finished identity adapter: version n of its character. Files are never overwritten, numbers never reused."""
 
+    class Origin(models.TextChoices):
+        TRAINED = "trained"
+        CHECKPOINT = "checkpoint"
+        UPLOADED = "uploaded"
+
     public_id = models.CharField(max_length=20, unique=True, default=lora_id, editable=False)
     character = models.ForeignKey(Character, on_delete=models.CASCADE, related_name="loras")
     run = models.OneToOneField(TrainingRun, null=True, on_delete=models.SET_NULL, related_name="lora")
+    checkpoint = models.OneToOneField(Checkpoint, null=True, on_delete=models.SET_NULL, related_name="lora")
+    origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.TRAINED)
+    name = models.CharField(max_length=80, blank=True, help_text="given by a person; empty: the character's name")
+    report = models.JSONField(default=dict, help_text="of an uploaded file: what was recognised in it")
     version = models.PositiveIntegerField()
     base = models.CharField(max_length=40)
     base_version = models.PositiveSmallIntegerField(default=1, help_text="which weights of the base it was trained on")

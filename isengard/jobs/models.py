@@ -67,6 +67,10 @@ class Job(models.Model):
     owner = models.CharField(max_length=100, blank=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
     cancel_requested_at = models.DateTimeField(null=True, editable=False)
+    held_at = models.DateTimeField(null=True, editable=False, help_text="paused: no worker takes it until it goes on")
+    asked = models.JSONField(
+        default=list, blank=True, editable=False, help_text="what a running job was asked to do besides: save, sample"
+    )
     last_seq = models.PositiveIntegerField(default=0, editable=False)
     retry_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="retries", editable=False)
     correlation_id = models.CharField(max_length=64, blank=True)
@@ -161,6 +165,25 @@ class JobMetric(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id}@{self.step}"
+
+
+class JobStat(models.Model):
+    """What the machine did while a job ran, one row every few seconds."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="stats")
+    seconds = models.FloatField(help_text="since the job's start")
+    cpu_percent = models.FloatField(null=True, help_text="of the engine; 100 is one core")
+    rss_bytes = models.PositiveBigIntegerField(null=True)
+    gpu_percent = models.FloatField(null=True)
+    vram_bytes = models.PositiveBigIntegerField(null=True, help_text="used on the whole GPU")
+    celsius = models.FloatField(null=True)
+    watts = models.FloatField(null=True)
+
+    class Meta:
+        ordering = ["seconds"]
+
+    def __str__(self) -> str:
+        return f"{self.job_id} after {self.seconds:.0f} s"
 
 
 class Worker(models.Model):
