@@ -96,13 +96,13 @@ def catalog_default(name: str) -> Any:
 
 
 def test_another_recipe_is_another_plan_so_nothing_stale_is_judged() -> None:
-    params = trial.default_params(64)
+    params = trial.default_params()
     plan = trial.Plan(str(catalog.POCKET), params, 64)
     assert plan.key != replace(plan, params={**params, "steps": params["steps"] + 50}).key
 
 
 def test_a_finished_person_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = trial.Plan(str(catalog.POCKET), trial.default_params(64), 64)
+    plan = trial.Plan(str(catalog.POCKET), trial.default_params(), 64)
     done = tmp_path / plan.key / "00.npz"
     done.parent.mkdir()
     done.write_bytes(b"finished")

@@ -24,7 +24,7 @@ PEOPLE, SITUATIONS = 2, 4
 @pytest.fixture(scope="module")
 def gates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Gate]:
     size = json.loads((catalog.POCKET / "pocket.json").read_text())["native_size"]
-    plan = trial.Plan(str(catalog.POCKET), trial.default_params(size), size, SITUATIONS)
+    plan = trial.Plan(str(catalog.POCKET), trial.default_params(), size, SITUATIONS)
     processes = min(PEOPLE, len(os.sched_getaffinity(0)))
     files = identity.produce(plan, PEOPLE, Path(tmp_path_factory.mktemp("identity")), processes)
     judges = load_judges()

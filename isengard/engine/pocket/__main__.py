@@ -49,7 +49,7 @@ def _judge(arguments: argparse.Namespace) -> None:
     from isengard.engine.pocket.judges import load_judges
 
     size = arguments.size or json.loads((arguments.weights / "pocket.json").read_text())["native_size"]
-    plan = trial.Plan(str(arguments.weights), trial.default_params(size), size)
+    plan = trial.Plan(str(arguments.weights), trial.default_params(), size)
     files = identity.produce(plan, arguments.identities, arguments.work, arguments.processes)
     judges = load_judges()
     centres = identity.gallery(judges)
@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     judge = commands.add_parser("judge", help="the identity test: people are trained, drawn and recognised, or not")
     judge.add_argument("--weights", type=Path, default=WEIGHTS)
     judge.add_argument("--identities", type=int, default=20)
-    judge.add_argument("--size", type=int, help="side of photos and pictures; the native one unless told")
+    judge.add_argument("--size", type=int, help="side of the drawn pictures; the native one unless told")
     judge.add_argument("--processes", type=int, default=2, help="people at a time, one thread each")
     judge.add_argument("--work", type=Path, default=Path(".pocket-build/identity"), help="where pictures are kept")
     judge.add_argument("--out", type=Path, help="write the gates as JSON there too")

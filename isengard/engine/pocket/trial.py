@@ -77,9 +77,9 @@ class Plan:
         return hashlib.sha256(transformer.read_bytes() + said.encode()).hexdigest()[:12]
 
 
-def default_params(size: int) -> dict[str, Any]:
-    """The default recipe for Pocket, at a resolution of `size`."""
-    return clean_all(catalog.training_params("pocket"), {"resolution": size})
+def default_params() -> dict[str, Any]:
+    """The default recipe for Pocket, as the studio's form starts with it."""
+    return clean_all(catalog.training_params("pocket"), {})
 
 
 def who(index: int) -> Person:
