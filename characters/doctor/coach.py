@@ -52,7 +52,7 @@ def _summary(photos: Sequence[Shown], usable: list[Shown], points: list[str]) ->
     verdicts = Counter(photo.verdict for photo in photos)
     words = {"ready": "ready", "attention": "to look at", "blocked": "left out", "unchecked": "not checked yet"}
     parts = [f"{verdicts[key]} {word}" for key, word in words.items() if verdicts[key]]
-    return ", ".join(parts) + ("." if points or len(verdicts) > 1 else ": a good set.")
+    return ", ".join(parts) + (": a good set." if not points and set(verdicts) == {"ready"} else ".")
 
 
 def _number(count: int) -> list[str]:

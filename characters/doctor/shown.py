@@ -21,6 +21,11 @@ class Report:
     job: Job | None
     failed: Job | None
 
+    @property
+    def seen(self) -> str:
+        """Names what the tiles show of it: a page that has another one must fetch them again."""
+        return "-".join(str(count) for count in self.verdicts.values())
+
 
 def report(character: Character) -> Report:
     job = services.running(character)

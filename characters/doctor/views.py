@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from characters import access
 from characters.browse import answers, selection
 from characters.doctor import fixing, judging, services, shown, writing
-from characters.models import DatasetTask, ReferenceImage
+from characters.models import Character, DatasetTask, ReferenceImage
 from isengard.errors import NotFound
 from isengard.htmx import is_fragment, redirect_to
 
@@ -77,18 +77,25 @@ def _back(request: HttpRequest, image: ReferenceImage, said: str) -> HttpRespons
 
 @require_GET
 def panel(request: HttpRequest, public_id: str) -> HttpResponse:
-    """The set of one character. Asked for because a check has just ended, it has the tiles fetched again."""
-    response = _panel(request, public_id)
-    if "ended" in request.GET:
+    """The set of one character. A check has ended, or its end was not seen: the tiles are fetched again."""
+    character = access.get_character(public_id)
+    report = shown.report(character)
+    response = _shown(request, character, report)
+    missed = not report.job and request.GET.get("seen", report.seen) != report.seen
+    if missed or "ended" in request.GET:
         response.headers["HX-Trigger"] = answers.CHANGED
     return response
 
 
 def _panel(request: HttpRequest, public_id: str) -> HttpResponse:
     character = access.get_character(public_id)
+    return _shown(request, character, shown.report(character))
+
+
+def _shown(request: HttpRequest, character: Character, report: shown.Report) -> HttpResponse:
     context = {
         "character": character,
-        "report": shown.report(character),
+        "report": report,
         "yunet": services.yunet(),
         "yunet_place": services.yunet_place(),
     }

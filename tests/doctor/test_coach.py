@@ -68,3 +68,8 @@ def test_a_blocked_photo_is_not_counted() -> None:
 def test_an_unsolved_photo_keeps_the_set_from_being_ready() -> None:
     first, *rest = photos(15)
     assert coach.advise([replace(first, verdict="attention"), *rest]).state == "attention"
+
+
+def test_photos_that_nobody_looked_at_are_not_called_good() -> None:
+    unseen = [replace(photo, verdict="unchecked") for photo in photos(15)]
+    assert coach.advise(unseen).summary == "15 not checked yet."

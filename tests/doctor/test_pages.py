@@ -5,7 +5,7 @@ from django.test import Client
 from PIL import Image
 from rest_framework.test import APIClient
 
-from characters.doctor import copies, services, writing
+from characters.doctor import copies, services, shown, writing
 from characters.models import Character, Crop, ReferenceImage
 from tests.doctor.conftest import FACE, Add, portrait, told
 
@@ -134,3 +134,14 @@ def test_the_api_reports_the_set_and_checks_it(api: APIClient, character: Charac
     report = api.get(address).json()
     assert report["duplicates"] == [{"best": best.public_id, "copies": [lesser.public_id]}]
     assert api.post(address).status_code == 202 and api.get(address).json()["job"]
+
+
+def test_a_check_that_ended_before_the_page_saw_it_has_the_tiles_fetched_again(
+    client: Client, character: Character, add: Add
+) -> None:
+    image, address = add(portrait()), f"/characters/{character.public_id}/doctor"
+    seen = shown.report(character).seen
+    writing.record(character=character.pk, answers=[told(image)])
+    answer = client.get(address, {"seen": seen}, **HTMX)
+    assert answer.headers["HX-Trigger"] == "photos:changed"
+    assert "HX-Trigger" not in client.get(address, {"seen": shown.report(character).seen}, **HTMX).headers
