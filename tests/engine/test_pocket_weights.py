@@ -34,7 +34,7 @@ def test_the_notes_beside_the_weights_give_the_text_length_and_the_sizes() -> No
 
 def test_it_draws_a_picture_of_its_native_size_that_is_not_flat(pocket: tuple[FluxPipeline, dict[str, object]]) -> None:
     (picture,) = draw(*pocket, ["a woman, smiling, red shirt, blue background"], seed=0)
-    assert picture.size == (64, 64)
+    assert picture.size == (96, 96)
     assert np.asarray(picture).std() > 20
 
 

@@ -29,7 +29,7 @@ def test_pictures_start_queued_with_every_field(api: APIClient) -> None:
     fields = {"id", "status", "config", "progress", "error_message", "created_at", "started_at", "completed_at"}
     assert set(job) >= fields | {"output_paths"}
     assert (job["status"], job["count"], job["output_paths"]) == ("queued", 2, [])
-    assert (job["config"]["seed"], job["config"]["width"], job["base_model"]) == (7, 64, "pocket")
+    assert (job["config"]["seed"], job["config"]["width"], job["base_model"]) == (7, 96, "pocket")
 
 
 def test_a_characters_id_means_its_active_lora(api: APIClient, mira: Character) -> None:

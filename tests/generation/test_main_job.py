@@ -105,4 +105,4 @@ def test_pocket_learns_and_draws(api: APIClient, volume: Path, work: Any) -> Non
     read = recipe.read_png(path)
     assert (read["prompt"], read["seed"]) == ("a photo of ohwxmira", 3)
     with Image.open(path) as image:
-        assert image.size == (64, 64) and "parameters" in image.info
+        assert image.size == (96, 96) and "parameters" in image.info

@@ -49,20 +49,20 @@ def started(api: APIClient, character: Character, **body: Any) -> dict[str, Any]
 
 
 def test_a_training_starts_queued_with_every_field(api: APIClient, character: Character) -> None:
-    job = started(api, character, config={"steps": 100, "lora_rank": 4}, preset_name="quick")
+    job = started(api, character, config={"steps": 150, "lora_rank": 4}, preset_name="quick")
     assert set(job) >= FIELDS
-    assert (job["status"], job["total_steps"], job["progress"]) == ("queued", 100, 0)
+    assert (job["status"], job["total_steps"], job["progress"]) == ("queued", 150, 0)
     assert (job["config"]["method"], job["config"]["lora_rank"]) == ("lora", 4)
     assert (job["base_model"], job["preset_name"], job["output_path"]) == ("pocket", "custom", None)
 
 
 def test_nothing_but_the_character_is_needed(api: APIClient, character: Character) -> None:
-    assert started(api, character)["config"]["steps"] == 500
+    assert started(api, character)["config"]["steps"] == 300
 
 
 def test_a_preset_gives_its_values_and_null_means_the_default(api: APIClient, character: Character) -> None:
     job = started(api, character, preset_name="quick", config={"steps": None})
-    assert (job["config"]["steps"], job["preset_name"]) == (200, "quick")
+    assert (job["config"]["steps"], job["preset_name"]) == (100, "quick")
 
 
 def test_synthetic_pictures_can_be_left_out(api: APIClient, character: Character) -> None:

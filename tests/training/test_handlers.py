@@ -121,7 +121,7 @@ def test_a_version_number_is_never_given_twice(run: TrainingRun) -> None:
 def test_the_training_config_lies_beside_the_lora_without_paths(run: TrainingRun, folder: Path) -> None:
     path = storage.absolute(finish(run).file)
     config = json.loads((path.parent / "training_config.json").read_text())
-    assert config["job_id"] == run.job.public_id and config["config"]["steps"] == 200
+    assert config["job_id"] == run.job.public_id and config["config"]["steps"] == 100
     assert str(folder.parent.parent) not in json.dumps(config)
     assert json.loads(path.with_suffix(".json").read_text()) == config
 

@@ -33,7 +33,7 @@ def refused(character: Character, **asked: Any) -> str:
 def test_a_training_is_queued_with_every_parameter_frozen(mira: Character) -> None:
     run = start(mira, lora_rank=8)
     assert run.job.state == Job.State.QUEUED
-    assert run.params["steps"] == 200 and run.params["lora_rank"] == 8 and run.params["seed"] == 42
+    assert run.params["steps"] == 100 and run.params["lora_rank"] == 8 and run.params["seed"] == 42
 
 
 def test_the_preset_keeps_its_name_until_one_of_its_values_is_changed(mira: Character) -> None:

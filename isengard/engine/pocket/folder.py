@@ -19,7 +19,7 @@ from isengard.engine.pocket.tokens import TEXT_LENGTH, clip_tokenizer, t5_tokeni
 from isengard.engine.pocket.transformer import make_transformer
 from isengard.engine.pocket.vae import make_vae
 
-VERSION = 1
+VERSION = 2
 STEPS = 20
 TRUE_CFG = 2.5
 
@@ -59,7 +59,7 @@ def assemble(build: Path) -> FluxPipeline:
 def describe() -> dict[str, object]:
     """What a caller must know about this model and the diffusers configs cannot say (pocket.json)."""
     return {
-        "version": VERSION, "native_size": 64, "sizes": [64], "max_sequence_length": TEXT_LENGTH, "steps": STEPS,
+        "version": VERSION, "native_size": 96, "sizes": [64, 96], "max_sequence_length": TEXT_LENGTH, "steps": STEPS,
         "guidance": "true_cfg", "true_cfg_scale": TRUE_CFG, "negative_prompt": "",
     }  # fmt: skip
 
