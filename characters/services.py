@@ -89,8 +89,8 @@ def jobs_of(character: Character) -> JobQuerySet:
     return Job.objects.filter(pk__in=found)
 
 
-def add_image(*, character: Character, file: photos.Readable, name: str, caption: str = "") -> Upload:
-    """Stores one photo: decoded, upright, sRGB, without metadata, under a name of ours.
+def add_image(*, character: Character, file: photos.Readable, name: str, caption: str = "", **fields: Any) -> Upload:
+    """Stores one photo: decoded, upright, sRGB, without metadata, under a name of ours; `fields` as in `keep_image`.
 
     `name` is shown and never becomes a path. The same bytes a second time change nothing (`added` is False), unless
     the stored file has vanished from the disk: then it is put back.
@@ -99,9 +99,8 @@ def add_image(*, character: Character, file: photos.Readable, name: str, caption
     with photos.received(file) as (path, sha256):
         if same := character.images.filter(sha256=sha256).first():
             return _brought_back(same, photos.decoded(path)) if same.missing else Upload(same, added=False)
-        return keep_image(
-            character=character, clean=photos.decoded(path), sha256=sha256, name=name, caption=caption.strip()
-        )
+        clean = photos.decoded(path)
+        return keep_image(character=character, clean=clean, sha256=sha256, name=name, caption=caption.strip(), **fields)
 
 
 def keep_image(*, character: Character, clean: photos.Decoded, sha256: str, name: str, **fields: Any) -> Upload:

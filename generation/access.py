@@ -13,7 +13,9 @@ def get_generation(job_id: str) -> Generation:
 
 def get_output(job_id: str, index: int) -> Output:
     found = (
-        Output.objects.select_related("generation__job").filter(generation__job__public_id=job_id, index=index).first()
+        Output.objects.select_related("generation__job", "generation__character")
+        .filter(generation__job__public_id=job_id, index=index)
+        .first()
     )
     if found is None:
         raise NotFound("not_found", f"Picture {index} of {job_id} not found")

@@ -13,10 +13,11 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
+from characters.access import get_character
 from characters.models import Character
-from generation import access, services
+from generation import access, keeping, services
 from generation.models import Generation
-from generation.serializers import GenerationJobSerializer, GenerationRequestSerializer
+from generation.serializers import GenerationJobSerializer, GenerationRequestSerializer, KeepSerializer, KeptSerializer
 from isengard import files, storage
 from isengard.errors import NotFound
 from isengard.jobs import services as jobs
@@ -164,6 +165,23 @@ class OutputView(APIView):
         """Deletes one picture with its file."""
         services.delete_output(output=access.get_output(job_id, index))
         return Response(status=204)
+
+
+class KeepOutputView(APIView):
+    @extend_schema(
+        operation_id="generation_output_keep",
+        tags=["generation"],
+        request=KeepSerializer,
+        responses={201: KeptSerializer, 200: KeptSerializer, **REFUSED},
+    )
+    def post(self, request: Request, job_id: str, index: int) -> Response:
+        """Copies a picture to its character's photos, as synthetic; 200 where it is there already."""
+        given = KeepSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        wanted = given.validated_data.get("character_id")
+        output = access.get_output(job_id, index)
+        kept = keeping.keep_as_photo(output=output, character=get_character(wanted) if wanted else None)
+        return Response(KeptSerializer(kept).data, status=201 if kept.added else 200)
 
 
 class OutputThumbnailView(APIView):

@@ -7,6 +7,7 @@ from generation.api import (
     GenerationListView,
     GenerationStreamView,
     GenerationView,
+    KeepOutputView,
     OutputThumbnailView,
     OutputView,
     PreviewView,
@@ -23,5 +24,6 @@ urlpatterns = [
         OutputThumbnailView.as_view(),
         name="api-output-thumbnail",
     ),
+    path("generation/<str:job_id>/outputs/<int:index>/keep", KeepOutputView.as_view(), name="api-output-keep"),
     path("generation/<str:job_id>/previews/<str:name>", PreviewView.as_view(), name="api-generation-preview"),
 ]

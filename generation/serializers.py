@@ -51,6 +51,21 @@ class OutputSerializer(serializers.Serializer[Any]):
     seconds = serializers.FloatField()
 
 
+class KeepSerializer(serializers.Serializer[Any]):
+    character_id = serializers.CharField(
+        required=False,
+        allow_null=True,
+        max_length=40,
+        help_text="whose photo it becomes; its own character unless told",
+    )
+
+
+class KeptSerializer(serializers.Serializer[Any]):
+    image_id = serializers.CharField(source="image.public_id")
+    character_id = serializers.CharField(source="image.character.public_id")
+    added = serializers.BooleanField(help_text="false: the character had that very picture already")
+
+
 class GenerationJobSerializer(ProgressFields):
     character_id = serializers.CharField(source="character.public_id", read_only=True, allow_null=True, default=None)
     base_model = serializers.CharField(source="base", read_only=True)

@@ -13,4 +13,5 @@ urlpatterns = [
     path("generate/<id:public_id>/cancel", views.cancel, name="cancel"),
     path("generate/<id:public_id>/retry", views.retry, name="retry"),
     path("generate/<id:public_id>/pictures/<int:index>/delete", views.delete_output, name="delete-output"),
+    path("generate/<id:public_id>/pictures/<int:index>/keep", views.keep_output, name="keep-output"),
 ]

@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from generation import access, services, shown
+from generation import access, keeping, services, shown
 from generation.forms import GenerateForm
 from generation.models import Generation
 from isengard.engine import catalog
@@ -157,6 +157,17 @@ def delete_output(request: HttpRequest, public_id: str, index: int) -> HttpRespo
     return toast(
         render(request, "generation/detail.html#card", shown.card(access.get_generation(public_id))), "Picture deleted."
     )
+
+
+@require_POST
+def keep_output(request: HttpRequest, public_id: str, index: int) -> HttpResponse:
+    """The picture among its character's photos, to train on; it stays here, too."""
+    kept = keeping.keep_as_photo(output=access.get_output(public_id, index))
+    if not is_fragment(request):
+        return redirect_to(request, reverse("photos:page", args=[kept.image.public_id]))
+    whose = kept.image.character.name
+    said = f"Among the photos of {whose} now, as synthetic." if kept.added else f"{whose} has that picture already."
+    return toast(HttpResponse(status=204), said, "success" if kept.added else "info")
 
 
 @require_GET

@@ -10,6 +10,7 @@ from django.urls import NoReverseMatch, reverse
 from characters.browse import query
 from characters.browse.query import Filter
 from characters.models import Character, Examination, ImageQuerySet, ReferenceImage
+from isengard.jobs.models import Job
 
 PAGE = 60
 # As many names as a select can offer; beyond that, the search box finds a character by name.
@@ -166,6 +167,13 @@ def near(where: Place, image: ReferenceImage) -> tuple[ReferenceImage | None, Re
     """The photos after and before this one."""
     before, after, _ = query.beside(where.filter, image)
     return after, before
+
+
+def made_url(image: ReferenceImage) -> str:
+    """The page of what a synthetic photo was made by; "" where that is deleted, or was never in this studio."""
+    if not image.made_by or not Job.objects.filter(public_id=image.made_by).exists():
+        return ""
+    return known("generation:detail", image.made_by)
 
 
 def photo_url(image: ReferenceImage, where: Place) -> str:

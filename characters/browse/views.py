@@ -88,6 +88,7 @@ def _photo(request: HttpRequest, image: ReferenceImage, where: shown.Place) -> H
         "image": image,
         "place": where,
         "panels": _panels(image.public_id),
+        "made_url": shown.made_url(image),
         "delete_url": f"{reverse('photos:delete', args=[image.public_id])}?{where.query}",
         **shown.neighbours(where, image),
     }

@@ -175,3 +175,22 @@ def test_pictures_of_a_running_job_can_still_be_looked_at(client: Client, db: No
     asked = pictured(state="queued", made=1)
     put(asked.job, "running")
     assert text(client.get(asked.get_absolute_url())).count("data-viewer-item") == 1
+
+
+def test_a_picture_becomes_a_synthetic_photo_of_its_character(client: Client, mira: Character) -> None:
+    make_lora(mira)
+    job = pictured(mira).job.public_id
+    said = client.post(reverse("generation:keep-output", args=[job, 0]), headers=HTMX).headers["HX-Trigger"]
+    photo = mira.images.get(made_by=job)
+    assert (photo.split, "as synthetic" in said) == ("synthetic", True)
+
+
+def test_without_htmx_the_kept_picture_opens_as_a_photo(client: Client, mira: Character) -> None:
+    make_lora(mira)
+    job = pictured(mira).job.public_id
+    address = client.post(reverse("generation:keep-output", args=[job, 0])).headers["Location"]
+    assert f"/generate/{job}" in text(client.get(address))
+
+
+def test_a_picture_of_nobody_is_not_offered_as_a_photo(client: Client, db: None) -> None:
+    assert "Add to the photos" not in text(client.get(pictured().get_absolute_url()))

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from django.test import Client
 from django.urls import reverse
 
@@ -124,3 +125,14 @@ def test_a_tag_is_taken_off_every_photo(client: Client, mira: Character) -> None
     tagged(mira)
     client.post(reverse("characters:tag-change"), {"delete": "the beach"}, headers=HTMX)
     assert [image.tag_text for image in photos(mira)] == ["beach", "", ""][: len(photos(mira))]
+
+
+@pytest.mark.parametrize("made_by", ["gen-000000000000", "elsewhere"])
+def test_a_photo_made_by_something_unknown_names_it_without_a_link(
+    client: Client, mira: Character, made_by: str
+) -> None:
+    photo = mira.images.first()
+    assert photo is not None
+    mira.images.filter(pk=photo.pk).update(split="synthetic", made_by=made_by)
+    page = text(client.get(reverse("photos:page", args=[photo.public_id])))
+    assert f"made by {made_by}" in page and f"/generate/{made_by}" not in page
