@@ -8,6 +8,7 @@ from csp.constants import NONE, SELF
 
 from isengard import env
 from isengard.studio.paths import StatePaths
+from isengard.version import VERSION
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -15,7 +16,6 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 ISENGARD_MODE = env.choice("ISENGARD_MODE", "fast-test", ("fast-test", "production"))
 DEBUG = env.flag("DEBUG", False)
 DEBUG_ENDPOINTS = env.flag("DEBUG_ENDPOINTS", ISENGARD_MODE == "fast-test")
-VERSION = "0.1.0"
 
 VOLUME_ROOT = env.folder("VOLUME_ROOT", BASE_DIR / "data")
 STATE_DIR = env.folder("STATE_DIR", VOLUME_ROOT / "state")
@@ -181,7 +181,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["isengard.parsers.StorableJSONParser", "rest_framework.parsers.MultiPartParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "isengard.api.exception_handler",
-    "DEFAULT_THROTTLE_RATES": {"upload": "120/min", "train": "5/min", "generate": "60/min", "client_logs": "60/min"},
+    # An upload is one photo, and thousands come at once: the rate is above what two cores can decode.
+    "DEFAULT_THROTTLE_RATES": {"upload": "1200/min", "train": "5/min", "generate": "60/min", "client_logs": "60/min"},
     "NUM_PROXIES": 0,
 }
 SPECTACULAR_SETTINGS = {
