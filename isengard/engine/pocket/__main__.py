@@ -18,6 +18,7 @@ def _build(arguments: argparse.Namespace) -> None:
         transformer=arguments.minutes_transformer, finish=arguments.minutes_finish, processes=arguments.processes,
         compiled=arguments.compile,
     ))  # fmt: skip
+    _gates_of(arguments.out, 200, None, JUDGES, None)
 
 
 def _sheet(arguments: argparse.Namespace) -> None:
@@ -34,13 +35,17 @@ def _judges(arguments: argparse.Namespace) -> None:
 
 
 def _measure(arguments: argparse.Namespace) -> None:
+    _gates_of(arguments.weights, arguments.count, arguments.size, arguments.judges, arguments.out)
+
+
+def _gates_of(weights: Path, count: int, size: int | None, judges: Path, out: Path | None) -> None:
     from isengard.engine.pocket.card import table, write_results
     from isengard.engine.pocket.measure import measure
 
-    gates = measure(arguments.weights, arguments.count, arguments.size, arguments.judges)
+    gates = measure(weights, count, size, judges)
     print(table(gates))
-    if arguments.out:
-        write_results(arguments.out, gates)
+    if out:
+        write_results(out, gates)
 
 
 def _judge(arguments: argparse.Namespace) -> None:

@@ -24,7 +24,6 @@ from isengard.engine.pocket.vae import (
     fit_components,
     learn_to_draw,
     make_vae,
-    psnr,
     set_encoder,
     to_pixels,
 )
@@ -121,6 +120,3 @@ def build(plan: Plan) -> None:
         make_latents(plan.build, album)
     publish(plan.build)
     launch(_pretrain, (plan,), plan.processes, 29515)
-    vae = make_vae()
-    vae.load_state_dict(torch.load(plan.build / "vae.pt"))
-    print(f"VAE held-out {psnr(vae, np.load(plan.build / 'held-out.npy'), torch.device('cpu')):.2f} dB", flush=True)
