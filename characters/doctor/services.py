@@ -67,9 +67,11 @@ def _active(character: int) -> Any:
 
 
 def unchecked(character: int) -> ImageQuerySet:
-    """Photos that nobody looked at, or by older thresholds."""
+    """Photos that nobody looked at, or by older thresholds, or whose file has gone or come back since."""
     images = ReferenceImage.objects.filter(character=character)
-    found: ImageQuerySet = images.filter(~Q(examination__version=VERSION) | Q(examination__isnull=True))
+    outdated = ~Q(examination__version=VERSION) | Q(examination__isnull=True)
+    gone, known = Q(missing_at__isnull=False), Q(examination__findings__contains=[{"code": "missing"}])
+    found: ImageQuerySet = images.filter(outdated | (gone & ~known) | (~gone & known))
     return found
 
 
@@ -96,9 +98,10 @@ def _still_coming(times: dict[str, Any]) -> bool:
 
 
 def left_alone() -> list[int]:
-    """Characters with photos that no bell brought to the doctor."""
+    """Characters with photos that no bell brought to the doctor, new ones and those whose file has gone."""
     late = timezone.now() - timedelta(seconds=bell.PATIENCE_SECONDS)
-    waiting = ReferenceImage.objects.filter(verdict="unchecked", created_at__lt=late)
+    gone = Q(missing_at__lt=late) & ~Q(verdict="blocked")
+    waiting = ReferenceImage.objects.filter(Q(verdict="unchecked", created_at__lt=late) | gone)
     return list(waiting.order_by("character_id").values_list("character_id", flat=True).distinct()[:100])
 
 

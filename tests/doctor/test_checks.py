@@ -93,6 +93,17 @@ def test_a_file_that_vanished_is_blocked_and_marked_missing(character: Character
     assert (image.verdict, image.missing_at is None) == ("blocked", False)
 
 
+def test_a_file_that_went_or_came_back_is_looked_at_again(character: Character, add: Add) -> None:
+    image = add(Image.new("RGB", (64, 64)))
+    writing.record(character=character.pk, answers=[told(image)])
+    ReferenceImage.objects.update(missing_at=timezone.now() - timedelta(minutes=2))
+    assert services.left_alone() == [character.pk] and services.unchecked(character.pk).exists()
+    writing.record(character=character.pk, answers=[{"index": image.pk, "code": "missing", "reason": ""}])
+    assert not services.unchecked(character.pk).exists()
+    ReferenceImage.objects.update(missing_at=None)
+    assert services.unchecked(character.pk).exists()
+
+
 def test_keeping_anyway_outlives_another_check(character: Character, add: Add) -> None:
     image = add(portrait().filter(ImageFilter.GaussianBlur(3)))
     examine(character)

@@ -1,8 +1,10 @@
 """What the engine measures on photos: faces and how they lie, sharpness, hash, drawings, files that cannot be read."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import skimage
 from PIL import Image, ImageFilter
@@ -40,6 +42,12 @@ def test_two_people_are_two_faces(tmp_path: Path) -> None:
     pair.paste(portrait(), (0, 0))
     pair.paste(portrait(), (512, 0))
     assert len(facts(pair, tmp_path).faces) == 2
+
+
+@pytest.mark.parametrize("side", [300, 440, 480])
+def test_what_only_looks_like_a_face_is_no_second_person(tmp_path: Path, side: int) -> None:
+    (face,) = facts(portrait().resize((side, side)), tmp_path).faces
+    assert face.y + face.height < 0.4
 
 
 @pytest.mark.parametrize("name", ["coffee.png", "chelsea.png", "rocket.jpg", "page.png"])
@@ -123,3 +131,17 @@ def test_the_engine_takes_the_spec_as_json(tmp_path: Path) -> None:
     given = spec(tmp_path / "gone.png").to_dict()
     assert spec_from_dict(given) == spec(tmp_path / "gone.png")
     assert Working(NativeBackend())(given, Events(), lambda: False)["photos"] == 1
+
+
+def test_a_stronger_detector_that_cannot_be_read_is_named_and_done_without(tmp_path: Path) -> None:
+    (tmp_path / "yunet.onnx").write_text("<!DOCTYPE html>")
+    events = Events()
+    examine.run(replace(spec(PHOTOS / "astronaut.png"), yunet=str(tmp_path / "yunet.onnx")), events, lambda: False)
+    assert "yunet.onnx" in events.of("log")[0]["message"] and len(events.of("output")[0]["photos"][0]["faces"]) == 1
+
+
+def test_a_face_the_network_is_unsure_of_is_looked_for_lying_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = iter((0.62, 0.4, 0.93, 0.5))
+    monkeypatch.setattr(examine, "_asked", lambda grey, path: [examine.Found((10, 20, 30, 40), next(seen))])
+    found, turn = examine.find_faces(np.zeros((100, 200), np.uint8), drawn=False, yunet="yunet.onnx")
+    assert (turn, found[0].box, found[0].score) == (3, (140, 10, 40, 30), 0.93)
