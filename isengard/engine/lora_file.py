@@ -1,182 +1,132 @@
-"""LoRA files from the outside: header check of anybody's file, header of ours, does it fit a base. No torch, no Django.
+"""LoRA files from the outside: what anybody's file is, the header of ours, does it fit a base. No torch, no Django.
 
-The tensors are never read here, only the safetensors header; so a web process may ask about an upload."""
+The tensors are never read here, only the safetensors header; so a web process may ask about an upload at once."""
 
 import hashlib
 import json
-import math
 import re
-import struct
+import statistics
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from isengard.engine import catalog
+from isengard.engine import catalog, lora_keys, lora_shapes, lora_strangers
 from isengard.engine.errors import EngineError
+from isengard.engine.lora_header import Entry, Header, read
 from isengard.engine.specs import BaseModel
+from isengard.version import VERSION
 
-FORMAT_VERSION = 1
-LONGEST_HEADER = 16 << 20
-MOST_TENSORS = 20_000
-BYTES = {"F32": 4, "F16": 2, "BF16": 2, "F64": 8}
-FLUX_WIDTH = 3072
-NOT_OURS = "not_a_lora"
+FORMAT_VERSION = 2
 ARCHITECTURES = {"flux-dev": "flux-1-dev/lora", "flux-schnell": "flux-1-schnell/lora", "pocket": "isengard-pocket/lora"}
+# Layers whose outputs, not inputs, are as wide as the model.
+_WRITES_WIDTH = re.compile(r"ff(?:_context)?\.net\.2$|single_.*proj_out$|embedder$|linear_1$|^proj_out$")
 
-# Where a FLUX.1 LoRA may act, in diffusers' names (lora_A/lora_B, or the older lora.down/up) …
-_FLUX = re.compile(
-    r"transformer\.(?:"
-    r"transformer_blocks\.\d+\.(?:attn\.(?:to_[qkv]|to_out\.0|add_[qkv]_proj|to_add_out)"
-    r"|ff(?:_context)?\.net\.(?:0\.proj|2)|norm1(?:_context)?\.linear)"
-    r"|single_transformer_blocks\.\d+\.(?:attn\.to_[qkv]|proj_mlp|proj_out|norm\.linear)"
-    r"|x_embedder|context_embedder|proj_out|norm_out\.linear"
-    r"|time_text_embed\.(?:timestep|guidance|text)_embedder\.linear_[12]"
-    r")\.(?:lora_[AB]\.weight|alpha)"
-)
-# … and in kohya's (sd-scripts, FluxGym): BFL's names with underscores and fused qkv.
-_KOHYA = re.compile(
-    r"lora_unet_(?:double_blocks_\d+_(?:img|txt)_(?:attn_(?:qkv|proj)|mlp_[02]|mod_lin)"
-    r"|single_blocks_\d+_(?:linear[12]|modulation_lin))\.(?:lora_(?:down|up)\.weight|alpha)"
-)
-_OTHER_FAMILIES = (
-    (
-        re.compile(r"unet\.|lora_te2?_|lora_te1_|lora_unet_(?:input|output|middle|down|up|mid)_block|text_encoder"),
-        "Stable Diffusion",
-    ),
-    (re.compile(r"transformer\.(?:blocks|layers|noise_refiner|context_refiner)\."), "another transformer model"),
-    (re.compile(r"diffusion_model\.|lycoris_"), "another tool's key style, which is not read here"),
-)
-# One half of a LoRA whose input is the model's width.
-_READS_WIDTH = re.compile(r"(?:attn\.to_q\.lora_A|proj_mlp\.lora_A|attn_qkv\.lora_down|linear1\.lora_down)\.weight$")
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer that the LoRA changes: rank and sizes of its pair of matrices, A (rank, inputs) and B (outputs, rank)."""
+
+    module: str
+    rank: int
+    inputs: int
+    outputs: int
 
 
 @dataclass(frozen=True)
 class LoraHeader:
-    """What a LoRA file says about itself. `width` is the hidden size of the base that it was trained on."""
+    """What a LoRA file says about itself. `width` is the hidden size of the base that it was trained on, `rank` the
+    usual one of its layers, `text` the tensors for text encoders (which are not trained here and not used)."""
 
     name: str
     family: str
     style: str
     base_key: str
+    base_version: int | None
     trigger: str
     rank: int
     width: int
     tensors: int
     size_bytes: int
     tensor_hash: str
+    layers: tuple[Layer, ...]
+    text: tuple[str, ...]
     metadata: dict[str, str] = field(default_factory=dict)
 
 
 def inspect(path: Path) -> LoraHeader:
-    """Checks the header and tells what the file is. EngineError not_a_lora / lora_other_family / lora_unknown_keys:
-    a sentence that says what is wrong with the file."""
-    header, start = _read_header(path)
-    metadata = _metadata(header.pop("__metadata__", {}))
-    size = path.stat().st_size
-    shapes = _shapes(header, size - start)
-    style = _style(shapes)
-    ours = _own(metadata)
-    width = _width(shapes)
+    """Checks the header and tells what the file is. EngineError not_a_lora, lora_pickle, lora_other_family,
+    lora_other_method, lora_unknown_keys or lora_wrong_shapes: a sentence that says what is wrong with the file."""
+    header = read(path)
+    known = recognise(header)
+    found = layers(known, header.tensors)
+    ours, width = _own(header.metadata), _width(found)
     return LoraHeader(
-        name=(metadata.get("ss_output_name") or metadata.get("modelspec.title") or path.stem)[:200],
+        name=(header.metadata.get("ss_output_name") or header.metadata.get("modelspec.title") or path.stem)[:200],
         family="flux1",
-        style=style,
-        base_key=str(ours.get("base_key", "")) or ("flux-dev" if width == FLUX_WIDTH else ""),
-        trigger=_trigger(metadata),
-        rank=max(min(shape) for name, shape in shapes.items() if len(shape) == 2),
+        style=known.style,
+        base_key=str(ours.get("base_key", ""))[:40] or _base_of(width, header.metadata),
+        base_version=version if isinstance(version := ours.get("base_version"), int) else None,
+        trigger=_trigger(header.metadata),
+        rank=statistics.mode(layer.rank for layer in found),
         width=width,
-        tensors=len(shapes),
-        size_bytes=size,
-        tensor_hash=_hash_from(path, start),
-        metadata=metadata,
+        tensors=len(header.tensors),
+        size_bytes=path.stat().st_size,
+        tensor_hash=_hash_from(path, header.start),
+        layers=tuple(found),
+        text=tuple(known.text),
+        metadata=header.metadata,
     )
 
 
-def _bad(why: str) -> EngineError:
-    return EngineError(NOT_OURS, f"This is not a usable LoRA file: {why}. Choose a .safetensors LoRA made for FLUX.1.")
+def recognise(header: Header) -> lora_keys.Named:
+    """Every tensor in its place. EngineError: at least one has none, so nothing of the file is used."""
+    known = lora_keys.named(header.tensors)
+    if known.unknown or not known.halves:
+        recognised = len(header.tensors) - len(known.unknown) - len(known.text)
+        raise lora_strangers.refuse(known.unknown, known.text, recognised)
+    return known
 
 
-def _read_header(path: Path) -> tuple[dict[str, Any], int]:
-    """The JSON header and where the tensors begin."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            start = file.read(8)
-            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-            if not 2 <= length <= min(LONGEST_HEADER, size - 8):
-                raise _bad("it has no safetensors header, or is cut off")
-            header = json.loads(file.read(length))
-    except OSError:
-        raise _bad("it cannot be read") from None
-    except (ValueError, RecursionError):
-        raise _bad("its header is damaged") from None
-    if not isinstance(header, dict):
-        raise _bad("its header is damaged")
-    return header, 8 + length
+def layers(known: lora_keys.Named, tensors: dict[str, Entry]) -> list[Layer]:
+    """One per layer in diffusers' names, fused ones cut. EngineError lora_wrong_shapes: halves that do not match."""
+    found, problems = list[Layer](), list[str]()
+    for place, halves in known.halves.items():
+        sizes = _sizes(place, {half: tensors[name].shape for half, name in halves.items()})
+        if isinstance(sizes, str):
+            problems.append(f"{place.fused if len(place.modules) > 1 else place.modules[0]} ({sizes})")
+        else:
+            found += sizes
+    if problems:
+        raise lora_strangers.misshapen(problems)
+    return sorted(found, key=lambda layer: lora_keys.order(layer.module))
 
 
-def _metadata(value: Any) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-        raise _bad("its metadata is not text")
-    return value
+def _sizes(place: lora_keys.Place, shapes: dict[lora_keys.Half, tuple[int, ...]]) -> list[Layer] | str:
+    """The layers of one pair of matrices, or why there are none."""
+    down, up, alpha = shapes.get("A"), shapes.get("B"), shapes.get("alpha", ())
+    if down is None or up is None:
+        return "its other half is missing"
+    if len(down) != 2 or len(up) != 2 or alpha not in {(), (1,)}:
+        return f"shapes {list(down)} and {list(up)} are no pair of matrices"
+    if down[0] != up[1]:
+        return f"ranks {down[0]} and {up[1]} differ"
+    cut = [up[0]] if len(place.modules) == 1 else lora_shapes.slices(place, down[1])
+    if sum(cut) != up[0]:
+        return f"{up[0]} outputs, where FLUX.1 has {sum(cut)}"
+    return [Layer(module, down[0], down[1], size) for module, size in zip(place.modules, cut, strict=True)]
 
 
-def _shapes(header: dict[str, Any], room: int) -> dict[str, tuple[int, ...]]:
-    """Tensor name → shape; every tensor lies inside the file, holds what its shape says and overlaps no other."""
-    if not 1 <= len(header) <= MOST_TENSORS:
-        raise _bad(f"it holds {len(header)} tensors, where 1 to {MOST_TENSORS} are possible")
-    shapes, spans = {}, []
-    for name, entry in header.items():
-        shapes[name], span = _tensor(name, entry)
-        spans.append(span)
-    end = 0
-    for begin, after in sorted(spans):
-        if begin != end:
-            raise _bad("its tensors overlap or leave gaps")
-        end = after
-    if end != room:
-        raise _bad("it is cut off" if end > room else "it holds more bytes than its header names")
-    return shapes
+def _width(found: list[Layer]) -> int:
+    """The hidden size that most layers speak of."""
+    return statistics.mode(layer.outputs if _WRITES_WIDTH.search(layer.module) else layer.inputs for layer in found)
 
 
-def _tensor(name: str, entry: Any) -> tuple[tuple[int, ...], tuple[int, int]]:
-    try:
-        dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
-    except (KeyError, TypeError, ValueError):
-        raise _bad(f"the entry of {name[:80]} is damaged") from None
-    whole = [*shape, begin, end] if isinstance(shape, list) else [None]
-    if not all(type(number) is int and 0 <= number < 1 << 48 for number in whole) or len(shape) > 4:
-        raise _bad(f"the shape of {name[:80]} is impossible")
-    if not isinstance(dtype, str) or dtype not in BYTES or end - begin != math.prod(shape) * BYTES[dtype]:
-        raise _bad(f"the size or number format of {name[:80]} is impossible")
-    return tuple(shape), (begin, end)
-
-
-def _style(shapes: dict[str, tuple[int, ...]]) -> str:
-    for style, pattern in (("diffusers", _FLUX), ("kohya", _KOHYA)):
-        unknown = [name for name in shapes if not pattern.fullmatch(name)]
-        if not unknown:
-            return style
-        if len(unknown) < len(shapes):
-            shown = ", ".join(name[:80] for name in unknown[:3])
-            text = (
-                f"This LoRA changes {len(unknown)} parts that FLUX.1 does not have here ({shown}), so it is not loaded."
-            )
-            raise EngineError("lora_unknown_keys", text)
-    for pattern, family in _OTHER_FAMILIES:
-        if any(pattern.match(name) for name in shapes):
-            raise EngineError(
-                "lora_other_family", f"This LoRA was made for {family}, not for FLUX.1. Choose a FLUX.1 LoRA."
-            )
-    raise _bad(f"it holds no LoRA layers (first tensor: {next(iter(shapes))[:80]})")
-
-
-def _width(shapes: dict[str, tuple[int, ...]]) -> int:
-    for name, shape in shapes.items():
-        if _READS_WIDTH.search(name) and len(shape) == 2:
-            return shape[1]
-    return 0
+def _base_of(width: int, metadata: dict[str, str]) -> str:
+    """The base model of a file that does not name one, empty where no base here has this hidden size."""
+    if width == lora_shapes.FLUX.width:
+        return "flux-schnell" if "schnell" in metadata.get("modelspec.architecture", "") else "flux-dev"
+    return "pocket" if width == lora_shapes.of(catalog.POCKET).width else ""
 
 
 def _own(metadata: dict[str, str]) -> dict[str, Any]:
@@ -200,32 +150,34 @@ def _trigger(metadata: dict[str, str]) -> str:
 
 def _hash_from(path: Path, start: int) -> str:
     """SHA-256 of the tensors alone, as Civitai (AutoV3) and `modelspec.hash_sha256` use it."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
         file.seek(start)
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def base_width(base: BaseModel) -> int:
-    """The hidden size of a base model's denoiser, from its configuration. EngineError base_unreadable."""
-    try:
-        config = json.loads((Path(base.path) / "transformer" / "config.json").read_text())
-        return int(config["num_attention_heads"]) * int(config["attention_head_dim"])
-    except (OSError, ValueError, KeyError, TypeError):
-        text = f"The base model {base.key} is incomplete: transformer/config.json is missing or damaged."
-        raise EngineError("base_unreadable", text) from None
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def require_fit(header: LoraHeader, base: BaseModel) -> None:
-    """EngineError lora_other_base: the LoRA was trained on a model of another size than this base."""
-    width = base_width(base)
-    if header.family != base.family or (header.width and header.width != width):
-        made_for = _label(header.base_key) if header.base_key else "another FLUX.1 model"
+    """EngineError lora_other_base: trained on a model of another size; lora_wrong_shapes: a layer that it lacks."""
+    require_geometry(header, lora_shapes.of(Path(base.path)), base.key)
+
+
+def require_geometry(header: LoraHeader, geometry: lora_shapes.Geometry, key: str) -> None:
+    """As require_fit, for a base model whose files are not here."""
+    if header.width != geometry.width:
+        made_for = _label(header.base_key) if header.base_key else lora_strangers.made_for(header.width)
         text = f"This LoRA was trained for {made_for} ({header.width} wide), "
-        text += f"but the base model is {_label(base.key)} ({width} wide). "
+        text += f"but the base model is {_label(key)} ({geometry.width} wide). "
         raise EngineError("lora_other_base", text + "Choose the base it was trained on, or train it on this one.")
+    if problems := [why for layer in header.layers if (why := _misfit(layer, geometry))]:
+        raise lora_strangers.misshapen(problems)
+
+
+def _misfit(layer: Layer, geometry: lora_shapes.Geometry) -> str:
+    size = geometry.size(layer.module)
+    if size is None:
+        return f"{layer.module} (the base model has no such layer)"
+    if size != (layer.inputs, layer.outputs):
+        return f"{layer.module} ({layer.inputs} to {layer.outputs}, where the base model has {size[0]} to {size[1]})"
+    return ""
 
 
 def _label(key: str) -> str:
@@ -260,7 +212,14 @@ def metadata(made: Provenance, tensor_hash: str) -> dict[str, str]:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", made.title).strip("-") or "lora"
     tags = json.dumps({name: {made.trigger_word: made.images}})
     adapter = {"r": made.rank, "lora_alpha": made.rank, "target_modules": sorted(made.targets)}
-    own = {"format": FORMAT_VERSION, "base_key": made.base_key, "family": made.family, "class_word": made.class_word}
+    own = {
+        "format": FORMAT_VERSION,
+        "studio": VERSION,
+        "base_key": made.base_key,
+        "base_version": catalog.get(made.base_key).version,
+        "family": made.family,
+        "class_word": made.class_word,
+    }
     return {
         "format": "pt",
         "ss_output_name": name,

@@ -1,6 +1,7 @@
 """Header check of LoRA files: ours, other tools', other families', broken ones and hostile ones."""
 
 import json
+import math
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from isengard.engine import lora_file
+from isengard.engine import catalog, lora_file
 from isengard.engine.errors import EngineError
 from isengard.engine.specs import BaseModel
+from isengard.version import VERSION
 
 MADE = lora_file.Provenance(
     base_key="pocket",
@@ -37,7 +39,7 @@ def write(path: Path, tensors: dict[str, list[int]], metadata: dict[str, str] | 
     header: dict[str, Any] = {}
     end = 0
     for name, shape in tensors.items():
-        begin, end = end, end + 4 * (shape[0] * shape[1] if len(shape) == 2 else 1)
+        begin, end = end, end + 4 * math.prod(shape)
         header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end], **change}
     if metadata is not None:
         header["__metadata__"] = metadata
@@ -46,9 +48,12 @@ def write(path: Path, tensors: dict[str, list[int]], metadata: dict[str, str] | 
     return path
 
 
+def pair(layer: str, rank: int, inputs: int, outputs: int) -> dict[str, list[int]]:
+    return {f"{layer}.lora_A.weight": [rank, inputs], f"{layer}.lora_B.weight": [outputs, rank]}
+
+
 def ours(path: Path, width: int = 32) -> Path:
-    tensors = {f"{Q}.lora_A.weight": [4, width], f"{Q}.lora_B.weight": [width, 4]}
-    return write(path, tensors, lora_file.metadata(MADE, "ab" * 32))
+    return write(path, pair(Q, 4, width, width), lora_file.metadata(MADE, "ab" * 32))
 
 
 def refused(path: Path) -> EngineError:
@@ -94,10 +99,10 @@ def test_a_kohya_file_of_flux_is_recognised(tmp_path: Path) -> None:
     "key",
     [
         "lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight",
-        "lora_te1_text_model_encoder_layers_0_mlp_fc1.lora_down.weight",
+        "lora_te2_text_model_encoder_layers_0_mlp_fc1.lora_down.weight",
         "unet.down_blocks.0.attentions.0.proj_in.lora_A.weight",
         "transformer.layers.0.attention.to_q.lora_A.weight",
-        "diffusion_model.double_blocks.0.img_attn.qkv.lora_A.weight",
+        "diffusion_model.blocks.0.cross_attn.q.lora_A.weight",
     ],
 )
 def test_a_file_of_another_family_is_named_as_such(tmp_path: Path, key: str) -> None:
@@ -105,9 +110,81 @@ def test_a_file_of_another_family_is_named_as_such(tmp_path: Path, key: str) -> 
     assert error.code == "lora_other_family"
 
 
+@pytest.mark.parametrize(
+    ("key", "family"),
+    [
+        ("lora_unet_input_blocks_4_1_transformer_blocks_1_attn1_to_k.lora_down.weight", "Stable Diffusion XL"),
+        ("transformer.transformer_blocks.0.img_mlp.net.0.proj.lora_A.weight", "Qwen-Image"),
+        ("diffusion_model.blocks.0.self_attn.q.lora_A.weight", "Wan"),
+        ("diffusion_model.layers.0.attention.qkv.lora_A.weight", "Z-Image"),
+        ("transformer.single_transformer_blocks.0.attn.to_qkv_mlp_proj.lora_A.weight", "FLUX.2"),
+    ],
+)
+def test_the_other_family_is_called_by_its_name(tmp_path: Path, key: str, family: str) -> None:
+    tensors = pair(Q, 4, 320, 320) | {key: [4, 320]}
+    assert family in refused(write(tmp_path / "x.safetensors", tensors)).message
+
+
+@pytest.mark.parametrize("end", ["lokr_w1", "hada_w1_a", "dora_scale", "diff"])
+def test_other_methods_than_lora_are_refused_as_such(tmp_path: Path, end: str) -> None:
+    error = refused(write(tmp_path / "x.safetensors", {f"lora_unet_double_blocks_0_img_attn_qkv.{end}": [4, 4]}))
+    assert error.code == "lora_other_method"
+
+
+def test_no_more_than_twenty_unknown_keys_are_listed(tmp_path: Path) -> None:
+    strange = {f"transformer.transformer_blocks.{i}.attn.extra.lora_A.weight": [4, 32] for i in range(30)}
+    error = refused(write(tmp_path / "x.safetensors", pair(Q, 4, 32, 32) | strange))
+    assert error.message.count("attn.extra") == 20
+    assert "30 parts" in error.message and "and 10 more" in error.message
+
+
+def test_text_encoder_tensors_are_told_and_not_counted_as_unknown(tmp_path: Path) -> None:
+    text = {"lora_te1_text_model_encoder_layers_0_mlp_fc1.lora_down.weight": [4, 768]}
+    header = lora_file.inspect(write(tmp_path / "x.safetensors", pair(Q, 4, 32, 32) | text))
+    assert header.text == tuple(text)
+
+
+def test_a_file_of_text_encoder_layers_alone_is_refused(tmp_path: Path) -> None:
+    text = {"lora_te1_text_model_encoder_layers_0_mlp_fc1.lora_down.weight": [4, 768]}
+    assert "text encoders alone" in refused(write(tmp_path / "x.safetensors", text)).message
+
+
+def test_a_half_without_the_other_is_refused(tmp_path: Path) -> None:
+    error = refused(write(tmp_path / "x.safetensors", {f"{Q}.lora_A.weight": [4, 32]}))
+    assert error.code == "lora_wrong_shapes"
+    assert "attn.to_q" in error.message
+
+
+def test_halves_of_different_ranks_are_refused(tmp_path: Path) -> None:
+    shapes = {f"{Q}.lora_A.weight": [4, 32], f"{Q}.lora_B.weight": [32, 8]}
+    assert "ranks 4 and 8" in refused(write(tmp_path / "x.safetensors", shapes)).message
+
+
+def test_rank_zero_is_refused(tmp_path: Path) -> None:
+    assert "rank 0" in refused(write(tmp_path / "x.safetensors", pair(Q, 0, 32, 32))).message
+
+
+def test_a_fused_layer_of_another_size_is_refused(tmp_path: Path) -> None:
+    error = refused(write(tmp_path / "x.safetensors", pair("diffusion_model.double_blocks.0.img_attn.qkv", 4, 32, 64)))
+    assert "FLUX.1 has 96" in error.message
+
+
+@pytest.mark.parametrize("start", [b"PK\x03\x04", b"\x80\x02}q", b"\x80\x04\x95"])
+def test_a_pickle_is_refused_unopened(tmp_path: Path, start: bytes) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(start + bytes(100))
+    assert refused(path).code == "lora_pickle"
+
+
+def test_a_file_of_no_bytes_is_called_empty(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    path.touch()
+    assert "empty" in refused(path).message
+
+
 def test_unknown_keys_beside_known_ones_are_listed(tmp_path: Path) -> None:
     strange = "transformer.transformer_blocks.0.attn.extra.lora_A.weight"
-    error = refused(write(tmp_path / "x.safetensors", {f"{Q}.lora_A.weight": [4, 32], strange: [4, 32]}))
+    error = refused(write(tmp_path / "x.safetensors", pair(Q, 4, 32, 32) | {strange: [4, 32]}))
     assert error.code == "lora_unknown_keys"
     assert strange in error.message
 
@@ -173,13 +250,14 @@ def test_more_tensors_than_any_lora_has_are_refused(tmp_path: Path) -> None:
     "metadata", [{"isengard": "[["}, {"ss_tag_frequency": "{", "isengard": "[]"}, {"isengard": "3"}]
 )
 def test_broken_metadata_does_no_harm(tmp_path: Path, metadata: dict[str, str]) -> None:
-    path = write(tmp_path / "x.safetensors", {f"{Q}.lora_A.weight": [4, 32]}, metadata)
+    path = write(tmp_path / "x.safetensors", pair(Q, 4, 32, 32), metadata)
     assert lora_file.inspect(path).base_key == ""
 
 
 def base(folder: Path, heads: int) -> BaseModel:
     (folder / "transformer").mkdir(parents=True)
-    config = {"num_attention_heads": heads, "attention_head_dim": 16}
+    config = {"num_attention_heads": heads, "attention_head_dim": 16, "num_layers": 1, "num_single_layers": 1}
+    config |= {"in_channels": 16, "joint_attention_dim": 16, "pooled_projection_dim": 16}
     (folder / "transformer" / "config.json").write_text(json.dumps(config))
     return BaseModel("pocket", "flux1", str(folder))
 
@@ -189,6 +267,31 @@ def test_a_lora_fits_a_base_of_its_own_width(tmp_path: Path) -> None:
 
 
 def test_a_lora_of_flux_does_not_fit_pocket_and_says_why(tmp_path: Path) -> None:
-    header = lora_file.inspect(write(tmp_path / "x.safetensors", {f"{Q}.lora_A.weight": [16, 3072]}))
+    header = lora_file.inspect(write(tmp_path / "x.safetensors", pair(Q, 16, 3072, 3072)))
     with pytest.raises(EngineError, match=r"trained for FLUX.1-dev.*the base model is Pocket"):
         lora_file.require_fit(header, base(tmp_path / "base", 2))
+
+
+def test_a_block_that_the_base_does_not_have_is_named(tmp_path: Path) -> None:
+    header = lora_file.inspect(write(tmp_path / "x.safetensors", pair(Q.replace(".0.", ".7."), 4, 32, 32)))
+    with pytest.raises(EngineError, match=r"transformer_blocks\.7\.attn\.to_q \(the base model has no such layer\)"):
+        lora_file.require_fit(header, base(tmp_path / "base", 2))
+
+
+def test_a_layer_of_another_size_is_named(tmp_path: Path) -> None:
+    shapes = (
+        pair(Q, 4, 32, 32) | pair(Q.replace("to_q", "to_k"), 4, 32, 32) | pair(Q.replace("to_q", "to_v"), 4, 32, 64)
+    )
+    header = lora_file.inspect(write(tmp_path / "x.safetensors", shapes))
+    with pytest.raises(EngineError, match=r"to_v \(32 to 64, where the base model has 32 to 32\)"):
+        lora_file.require_fit(header, base(tmp_path / "base", 2))
+
+
+def test_the_file_tells_which_weights_of_its_base_it_was_trained_on(tmp_path: Path) -> None:
+    told = json.loads(lora_file.metadata(MADE, "")["isengard"])
+    assert told["base_version"] == catalog.get("pocket").version
+    assert lora_file.inspect(ours(tmp_path / "a.safetensors")).base_version == told["base_version"]
+
+
+def test_the_file_tells_which_studio_made_it() -> None:
+    assert json.loads(lora_file.metadata(MADE, "")["isengard"])["studio"] == VERSION

@@ -18,8 +18,10 @@ from safetensors import SafetensorError
 from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
 from transformers.utils import logging as transformers_logging
 
+from isengard.engine import lora_convert
 from isengard.engine.errors import EngineError
 from isengard.engine.families.base import Embeds, Family, Guidance, Part
+from isengard.engine.lora_matrix import Matrix
 from isengard.engine.memory import is_out_of_memory, is_small, release
 from isengard.engine.specs import BaseModel
 
@@ -223,15 +225,11 @@ class Flux1:
         return f"transformer.{module}.lora_{half}.weight"
 
     def load_lora(self, path: Path, name: str) -> None:
+        weights = {key: _tensor(matrix).to(self.device, self.dtype) for key, matrix in lora_convert.tensors(path)}
         try:
-            weights, alphas, header = FluxPipeline.lora_state_dict(
-                str(path), return_alphas=True, return_lora_metadata=True, local_files_only=True
-            )
-            weights = {key: value.to(self.device, self.dtype) for key, value in weights.items()}
-            options = {"network_alphas": alphas, "metadata": header, "adapter_name": name}
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Already found a `peft_config`")  # several adapters are meant
-                FluxPipeline.load_lora_into_transformer(weights, transformer=self.transformer, **options)
+                FluxPipeline.load_lora_into_transformer(weights, None, transformer=self.transformer, adapter_name=name)
         except UNREADABLE as error:
             if is_out_of_memory(error):
                 raise
@@ -243,6 +241,14 @@ class Flux1:
     def make_pipeline(self) -> Any:
         empty = dict.fromkeys(("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2"))
         return FluxPipeline(scheduler=self._scheduler, vae=self.vae, transformer=self.transformer, **empty)
+
+
+def _tensor(matrix: Matrix) -> torch.Tensor:
+    """A copy that owns its memory; numpy knows bf16 only as its bits."""
+    bits = np.array(matrix.bits)
+    if matrix.dtype == "BF16":
+        return torch.from_numpy(bits.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(bits)
 
 
 def _pack(latents: torch.Tensor) -> torch.Tensor:
