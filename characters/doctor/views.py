@@ -1,6 +1,7 @@
 """The doctor's panels: a photo's verdict, a character's set, and what can be done about both. Services decide."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -64,7 +65,9 @@ def fix(request: HttpRequest, public_id: str) -> HttpResponse:
         return redirect_to(request, f"{image.character.get_absolute_url()}?tab=photos")
     if now.pk != image.pk:
         messages.success(request, said)
-        return redirect_to(request, reverse("photos:page", args=[now.public_id]))
+        # The list it was opened from, for the way back and the photos beside it.
+        came = urlsplit(request.headers.get("HX-Current-URL", "")).query
+        return redirect_to(request, reverse("photos:page", args=[now.public_id]) + (f"?{came}" if came else ""))
     return _back(request, access.get_photo(public_id), said)
 
 

@@ -1,6 +1,7 @@
 """The web server holds neither a large body nor what a slow reader has not taken yet in memory."""
 
 import http.client
+import signal
 import socket
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from isengard.studio.process import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
 MEGABYTE = 1 << 20
@@ -20,12 +23,15 @@ def port() -> Iterator[int]:
         probe.bind(("127.0.0.1", 0))
         number = int(probe.getsockname()[1])
     command = [sys.executable, "-m", "isengard.server", "-b", "127.0.0.1", "-p", str(number), "-v", "0"]
-    server = subprocess.Popen([*command, "tests.api.hungry_app:application"], cwd=ROOT)
+    # An application that never waits leaves its server no moment to hear a polite signal in.
+    server = subprocess.Popen(
+        [*command, "tests.api.hungry_app:application"], cwd=ROOT, preexec_fn=die_with_parent(signal.SIGKILL)
+    )
     try:
         _wait(number)
         yield number
     finally:
-        server.terminate()
+        server.kill()
         server.wait(20)
 
 

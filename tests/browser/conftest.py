@@ -19,6 +19,8 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from isengard.studio.process import die_with_parent
+
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
 START_SECONDS = 90
@@ -54,7 +56,14 @@ def live(own_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         environment.pop(name, None)
     with (volume / "studio.log").open("wb") as log:
         command = [sys.executable, "manage.py", "studio", "--port", str(port)]
-        studio = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        studio = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent(signal.SIGTERM),
+        )
     address = f"http://127.0.0.1:{port}"
     try:
         _wait(address, studio, volume / "studio.log")

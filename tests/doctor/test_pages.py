@@ -145,3 +145,11 @@ def test_a_check_that_ended_before_the_page_saw_it_has_the_tiles_fetched_again(
     answer = client.get(address, {"seen": seen}, **HTMX)
     assert answer.headers["HX-Trigger"] == "photos:changed"
     assert "HX-Trigger" not in client.get(address, {"seen": shown.report(character).seen}, **HTMX).headers
+
+
+def test_a_turned_photo_leads_back_to_the_list_it_was_opened_from(client: Client, add: Add) -> None:
+    image = add(portrait())
+    writing.record(character=image.character_id, answers=[told(image, turn=1)])
+    address, data = f"/photos/{image.public_id}/verdict/fix", {"code": "sideways", "fix": "turn_1"}
+    answer = client.post(address, data, **HTMX, HTTP_HX_CURRENT_URL="http://x/photos/y?hub=1&sort=name")
+    assert answer.headers["HX-Redirect"].endswith(f"/photos/{ReferenceImage.objects.get().public_id}?hub=1&sort=name")

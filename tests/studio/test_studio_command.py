@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from isengard.studio.paths import StatePaths
-from isengard.studio.process import alive, until
+from isengard.studio.process import alive, die_with_parent, until
 from tests.studio.conftest import ROOT, clean_environment, state_directory
 from tests.studio.test_services import nothing_runs, socket_inodes, tcp_listeners
 
@@ -37,7 +37,13 @@ class Studio:
         self.state = state
         self.url, self.lines = f"http://127.0.0.1:{port}", [""]
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=die_with_parent(signal.SIGTERM),
         )
 
     def wait_for(self, text: str) -> None:
