@@ -15,6 +15,8 @@ from characters.models import Character, ReferenceImage
 from isengard.errors import Invalid
 
 PREVIEW = 24
+# Refusals of an edit that somebody is still typing.
+UNFINISHED = frozenset({"nothing_to_find", "nothing_to_add", "bad_template"})
 
 
 @dataclass(frozen=True)

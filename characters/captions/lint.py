@@ -18,6 +18,8 @@ SHARE = 0.8
 FEWEST = 5
 LONGEST = 6
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+# "with brown hair wearing a hat": the "with" goes too, unless more follows that it joins ("with brown hair and a hat").
+JOINED = r"\s*\b(?:with|has|having|and)\s+{}\s+(?!and\b|with\b)(?=\w)"
 BREAK = re.compile(r"[,.;:!?()\[\]\n]+")
 # Grammar, the medium and the class nouns stand in every caption by convention and leak nothing.
 PLAIN_WORDS = (
@@ -69,7 +71,7 @@ def strip(text: str, phrases: Sequence[str]) -> str:
     result = text
     # The longest first: "long brown hair" must go before "brown hair" leaves its "long".
     for phrase in sorted(phrases, key=len, reverse=True):
-        result = _pattern(phrase).sub("", result)
+        result = _pattern(phrase).sub("", _pattern(phrase, JOINED).sub(" ", result))
     return text if result == text else tidy(result)
 
 
@@ -78,9 +80,9 @@ def strip_traits(text: str) -> str:
     return strip(text, [phrase for phrase, _ in traits.find(text)])
 
 
-def _pattern(phrase: str) -> re.Pattern[str]:
+def _pattern(phrase: str, form: str = "{}") -> re.Pattern[str]:
     words = r"[\s_]+".join(re.escape(word) for word in phrase.split())
-    return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
+    return re.compile(form.format(rf"(?<!\w){words}(?!\w)"), re.IGNORECASE)
 
 
 def _traits(captions: Sequence[str]) -> list[Finding]:

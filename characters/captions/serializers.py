@@ -113,6 +113,7 @@ class CaptionerOut(serializers.Serializer[Any]):
     kind = serializers.CharField()
     licence = serializers.CharField(allow_blank=True)
     reason = serializers.CharField(allow_blank=True)
+    download = serializers.CharField(allow_blank=True, help_text="the command that brings it, where it is not here")
     details = serializers.ListField(child=serializers.CharField())
 
 

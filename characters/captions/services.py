@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Literal
 
 from django.core import signing
@@ -77,11 +77,24 @@ def _same_sitting(current: ReferenceImage, text: str, by: Author) -> bool:
     newest = current.caption_versions.order_by("-id").first()
     if by != "user" or newest is None or newest.by != "user" or newest.text != current.caption or not newest.text:
         return False
-    if not text or (not text.startswith(newest.text) and timezone.now() - newest.created_at > SAME_SITTING):
+    recent = timezone.now() - newest.created_at <= SAME_SITTING and _retouched(newest.text, text)
+    if not text or not (recent or text.startswith(newest.text)):
         return False
     newest.text = text
     newest.save(update_fields=["text"])
     return True
+
+
+def _retouched(before: str, after: str) -> bool:
+    """Half of the shorter text still stands at its beginning and end: it was changed, not written anew."""
+    shorter = min(len(before), len(after))
+    head = _alike(before, after)
+    return 2 * (head + _alike(before[head:][::-1], after[head:][::-1])) >= shorter
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters both texts begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def restore(*, version: CaptionVersion) -> None:

@@ -92,12 +92,14 @@ def findings(character: Character) -> dict[str, Any]:
     }
 
 
-def tools() -> dict[str, Any]:
+def tools(op: str = "") -> dict[str, Any]:
+    """The edits of many captions, the one that was asked for (else the first) chosen."""
+    ops = list(bulk.EDITS)
     return {
         "examples": template.EXAMPLES,
         "default": template.DEFAULT,
         "fields": template.FIELDS,
-        "ops": list(bulk.EDITS),
+        "op": op if op in ops else ops[0],
     }
 
 

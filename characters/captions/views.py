@@ -71,7 +71,8 @@ def table(request: HttpRequest, public_id: str) -> HttpResponse:
         "boxes": page["boxes"],
         "next_url": f"{here}?after={page['after']}" if page["after"] else "",
         "first": not after,
-        **shown.tools(),
+        "asked": request.GET.get("op", ""),
+        **shown.tools(request.GET.get("op", "")),
         **shown.writers(),
     }
     return render_page(request, "characters/captions/table.html", "rows" if after else "list", context)
@@ -92,16 +93,31 @@ def dialog(request: HttpRequest) -> HttpResponse:
 @require_POST
 def edit(request: HttpRequest) -> HttpResponse:
     """Shows what an edit of the selection would do, or with `step=apply` does it."""
-    images, wanted = chosen(request.POST), bulk.edit(request.POST.get("op", ""), _options(request))
+    images = chosen(request.POST)
     # The button's own value comes after the form's.
     if request.POST.getlist("step")[-1:] != ["apply"]:
-        context = {"preview": bulk.preview(images, wanted), "hidden": _again(request)}
         whole = "characters/captions/preview.html" if is_fragment(request) else "characters/captions/previewed.html"
-        return render(request, whole, context)
-    done = bulk.apply(images, wanted)
+        return render(request, whole, {**_previewed(request, images), "hidden": _again(request)})
+    done = bulk.apply(images, bulk.edit(request.POST.get("op", ""), _options(request)))
     undo = f"{reverse('characters:captions-undo')}?{urlencode({'token': done.undo})}" if done.undo else ""
     said = f"{done.count:,} caption{'' if done.count == 1 else 's'} changed."
-    return answers.done(request, said, answers.CHANGED, answers.CLOSE, "photo:changed", "captions:changed", undo=undo)
+    events = (answers.CHANGED, answers.CLOSE, "photo:changed", "captions:changed")
+    if not is_fragment(request):
+        return answers.done(request, said, undo=undo)
+    # In place of the preview, which is no longer true.
+    shows = render(request, "characters/captions/preview.html", {"said": said})
+    return answers.told(shows, said, *events, undo=undo)
+
+
+def _previewed(request: HttpRequest, images: services.Images) -> dict[str, Any]:
+    """What the edit would do; while its words are still being typed, what is missing."""
+    try:
+        wanted = bulk.edit(request.POST.get("op", ""), _options(request))
+    except Invalid as error:
+        if error.code not in bulk.UNFINISHED:
+            raise
+        return {"said": error.message}
+    return {"preview": bulk.preview(images, wanted)}
 
 
 def _options(request: HttpRequest) -> dict[str, Any]:

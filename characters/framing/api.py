@@ -115,6 +115,14 @@ class MaskView(APIView):
         return Response(status=204)
 
 
+class MaskBackView(APIView):
+    @extend_schema(request=None, responses=shapes.MaskOut, tags=TAGS)
+    def post(self, request: Request, image_id: str) -> Response:
+        """The mask that a person drew before this one, within an hour; once more, and the two change places again."""
+        image = masks.back(image=get_photo(image_id))
+        return Response({"mask": reverse("api-image-mask", args=[image_id]), "by": image.mask_by})
+
+
 class MasksView(APIView):
     @extend_schema(request=shapes.MasksIn, responses={202: shapes.MasksOut}, tags=TAGS)
     def post(self, request: Request) -> Response:
@@ -128,4 +136,4 @@ class MasksRemoveView(APIView):
     @extend_schema(request=SelectionIn, responses=shapes.RemovedOut, tags=TAGS)
     def post(self, request: Request) -> Response:
         given = _cleaned(SelectionIn(data=request.data))
-        return Response({"count": masks.remove(images=chosen(given))})
+        return Response({"count": masks.remove(images=chosen(given)).count})

@@ -13,4 +13,5 @@ urlpatterns = [
     path("images/<str:image_id>/crops/<str:kind>", api.CropView.as_view(), name="api-image-crop"),
     path("images/<str:image_id>/look", api.LookView.as_view(), name="api-image-look"),
     path("images/<str:image_id>/mask", capped(api.MaskView.as_view()), name="api-image-mask"),
+    path("images/<str:image_id>/mask/back", api.MaskBackView.as_view(), name="api-image-mask-back"),
 ]

@@ -48,9 +48,13 @@ def faces(image: ReferenceImage) -> tuple[Box, ...]:
 
 
 def suggestion(image: ReferenceImage, kind: str) -> Box:
-    """A box around the largest face; without one the middle upper part. The whole photo where little would be cut."""
+    """A box around the largest face; the whole photo where little would be cut, or nobody knows what may be cut.
+
+    A further sample without a known face begins as the middle upper part, for a person to move."""
     known = faces(image)
-    box = _around(image, known[0], kind) if known else _upper_middle(image)
+    if not known:
+        return WHOLE if kind == "main" else _upper_middle(image)
+    box = _around(image, known[0], kind)
     return WHOLE if kind == "main" and box[2] * box[3] > NEARLY_WHOLE else box
 
 

@@ -1,11 +1,16 @@
 """Where the person is in a photo: masks drawn by people, by a job, or taken away. A grey PNG of the photo's size each.
 
-Knows rows and files; the engine finds people in pictures, and pages show them."""
+What a person drew is kept for an hour after it was replaced or removed. Knows rows and files; the engine finds people
+in pictures, and pages show them."""
 
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
 from django.conf import settings
+from django.core import signing
 from django.db import transaction
 from PIL import Image
 
@@ -24,6 +29,8 @@ SHAPES = {"person": "Person", "face": "Face"}
 # pixels, and the trainer reads a mask in cells of 8 or 16 pixels of a bucket that is no larger than this.
 CANVAS_SIDE = 1536
 MOST_PER_JOB = 1000  # photos: some minutes of work, and a list that is quickly read again at every mask
+UNDO_SECONDS = 3600  # as long as what lies in the volume's tmp is kept
+MOST_UNDONE = 500  # masks named in one token: it has to fit into an address
 WHITE = 128  # and above is the person, where all or nothing is asked
 
 
@@ -36,7 +43,10 @@ def canvas_size(image: ReferenceImage) -> tuple[int, int]:
 def save(*, image: ReferenceImage, file: photos.Readable) -> ReferenceImage:
     """A mask drawn by a person: white is the person, black the background, grey in between.
 
-    Invalid: no picture, another size than the photo's (or its canvas'), or nothing but black or white."""
+    Invalid: no picture, another size than the photo's (or its canvas'), or nothing but black or white. Conflict: the
+    photo's file is gone."""
+    if image.missing:
+        raise Conflict("photo_missing", f"The file of {image.name} is gone. Upload the photo again, then mask it.")
     photos.require_space()
     with photos.received(file) as (path, _):
         clean = path.with_name("mask")
@@ -67,6 +77,7 @@ def _fitting(image: ReferenceImage, drawn: Image.Image) -> Image.Image:
 
 
 def _stored(image: ReferenceImage, mask: Image.Image) -> ReferenceImage:
+    _set_aside(image.public_id, image.mask, image.mask_by)
     key = storage.mask_key(image.character.public_id, image.public_id)
     with storage.replacing(storage.absolute(key)) as part:
         mask.save(part, "PNG", optimize=True)
@@ -79,18 +90,72 @@ def _said(image: ReferenceImage) -> None:
     ReferenceImage.objects.filter(pk=image.pk).update(mask=image.mask, mask_by=image.mask_by)
 
 
-def remove(*, images: ImageQuerySet) -> int:
-    """Takes the masks of a selection away; how many there were. Their photos are trained on evenly again."""
+@dataclass(frozen=True)
+class Removed:
+    """How many masks went, and the token that `undo` takes: "" when people drew none of them, or too many to name."""
+
+    count: int
+    undo: str = ""
+
+
+def remove(*, images: ImageQuerySet) -> Removed:
+    """Takes the masks of a selection away. Their photos are trained on evenly again."""
     with transaction.atomic():
-        masked = list(images.exclude(mask="").order_by().values_list("pk", "mask"))
-        ReferenceImage.objects.filter(pk__in=[pk for pk, _ in masked]).update(mask="", mask_by="")
-        transaction.on_commit(lambda: _remove(key for _, key in masked))
-    return len(masked)
+        masked = list(images.exclude(mask="").order_by().values_list("public_id", "mask", "mask_by"))
+        ReferenceImage.objects.filter(public_id__in=[name for name, _, _ in masked]).update(mask="", mask_by="")
+        transaction.on_commit(lambda: _remove(masked))
+    drawn = [name for name, _, by in masked if by == "user"]
+    token = signing.dumps(drawn, salt="masks", compress=True) if 0 < len(drawn) <= MOST_UNDONE else ""
+    return Removed(len(masked), token)
 
 
-def _remove(keys: Iterable[str]) -> None:
-    for key in keys:
+def _remove(masked: Iterable[tuple[str, str, str]]) -> None:
+    for name, key, by in masked:
+        _set_aside(name, key, by)
         storage.remove(key)
+
+
+def _former(public_id: str) -> Path:
+    """Where a person's former mask waits; the sweep empties tmp of what is older than an hour."""
+    return storage.absolute(f"tmp/mask-{public_id}/mask.png")
+
+
+def _set_aside(public_id: str, key: str, by: str) -> None:
+    """Keeps what a person drew; what the studio found can be found again."""
+    if by == "user" and storage.absolute(key).is_file():
+        with storage.replacing(_former(public_id)) as part:
+            shutil.copyfile(storage.absolute(key), part)
+
+
+def has_former(image: ReferenceImage) -> bool:
+    return _former(image.public_id).is_file()
+
+
+def back(*, image: ReferenceImage) -> ReferenceImage:
+    """Makes the mask that a person drew before the present one the mask again. NotFound: none is kept any more."""
+    former = _former(image.public_id)
+    if not former.is_file():
+        raise NotFound("no_former_mask", f"No earlier mask of {image.name} is kept. They are for an hour.")
+    drawn = former.read_bytes()
+    _set_aside(image.public_id, image.mask, image.mask_by)
+    image.mask, present = storage.mask_key(image.character.public_id, image.public_id), image.mask_by
+    with storage.replacing(storage.absolute(image.mask)) as part:
+        part.write_bytes(drawn)
+    if present != "user":
+        storage.remove(f"tmp/mask-{image.public_id}")
+    image.mask_by = "user"
+    _said(image)
+    return image
+
+
+def undo(*, token: str) -> int:
+    """Brings removed masks back, where nobody has made another one since; how many. Invalid: no such token, or old."""
+    try:
+        names = signing.loads(token, salt="masks", max_age=UNDO_SECONDS)
+    except signing.BadSignature as error:
+        raise Invalid("undo_too_late", "Those masks can no longer be brought back.") from error
+    images = ReferenceImage.objects.select_related("character").filter(public_id__in=names, mask="")
+    return len([back(image=image) for image in images if has_former(image)])
 
 
 def file_of(image: ReferenceImage) -> str:
@@ -144,8 +209,10 @@ def take(*, public_id: str, replace: bool) -> bool:
     made = storage.absolute(made_key(image))
     if not made.is_file():
         return False
-    image.mask, image.mask_by = storage.mask_key(image.character.public_id, public_id), "auto"
+    _set_aside(public_id, image.mask, image.mask_by)
+    image.mask = storage.mask_key(image.character.public_id, public_id)
     made.replace(storage.absolute(image.mask))
+    image.mask_by = "auto"
     _said(image)
     return True
 

@@ -1,14 +1,16 @@
 """The crop and mask panels of the photo page, and both as bulk actions. Services decide; these show."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from characters import access
 from characters.browse import answers, selection
+from characters.captions.text import training_text
 from characters.framing import crops, masks, seen
 from characters.models import Crop, DatasetTask, ReferenceImage
 from isengard import storage
@@ -47,13 +49,22 @@ def _change_crop(request: HttpRequest, image: ReferenceImage, kind: str, action:
     if action == "save":
         crops.save(image=image, kind=kind, box=_box(request))
     elif action == "suggest":
-        crops.save(image=image, kind=kind, box=crops.suggestion(image, kind), by="auto")
+        _take_suggestion(image, kind)
     elif action in {"on", "off"}:
         crops.enable(image=image, kind=kind, enabled=action == "on")
     elif action == "whole":
         crops.remove(image=image, kind=kind)
     else:
         raise Invalid("unknown_action", f"Nothing here can be asked to {action!r}. Reload the page.")
+
+
+def _take_suggestion(image: ReferenceImage, kind: str) -> None:
+    """The whole photo needs no crop."""
+    box = crops.suggestion(image, kind)
+    if kind == "main" and box == crops.WHOLE:
+        crops.remove(image=image, kind=kind)
+    else:
+        crops.save(image=image, kind=kind, box=box, by="auto")
 
 
 def _box(request: HttpRequest) -> Box:
@@ -75,6 +86,8 @@ def _crop_panel(request: HttpRequest, image: ReferenceImage, kind: str) -> dict[
         "kinds": [(key, label, key in found and found[key].enabled) for key, label in crops.KINDS.items()],
         "crop": current,
         "used": current is not None and current.enabled,
+        "whole": box == crops.WHOLE,
+        "caption": crops.words(kind, training_text(image.caption, image.character.trigger_word)),
         "box": dict(zip(("x", "y", "width", "height"), (f"{number:.5f}" for number in box), strict=True)),
         "faces": len(crops.faces(image)),
         "base": base,
@@ -100,7 +113,7 @@ def look(request: HttpRequest, public_id: str) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def mask(request: HttpRequest, public_id: str) -> HttpResponse:
-    """The mask editor. A POST brings a `mask` file, or says `person`, `face` (made by a job) or `remove`."""
+    """The mask editor. A POST brings a `mask` file, or says `person`, `face` (made by a job), `remove` or `back`."""
     image = access.get_photo(public_id)
     if request.method == "POST":
         _change_mask(request, image)
@@ -114,6 +127,8 @@ def _change_mask(request: HttpRequest, image: ReferenceImage) -> None:
     one, action = ReferenceImage.objects.filter(pk=image.pk), request.POST.get("action", "save")
     if action == "remove":
         masks.remove(images=one)
+    elif action == "back":
+        masks.back(image=image)
     elif action in masks.SHAPES:
         masks.request(images=one, shape=action, replace=True)
     elif files := request.FILES.getlist("mask"):
@@ -136,6 +151,7 @@ def _mask_panel(image: ReferenceImage) -> dict[str, Any]:
         "job": job,
         "failed": "" if job or there else masks.last_problem(image),
         "faces": len(crops.faces(image)),
+        "former": masks.has_former(image),
     }
 
 
@@ -176,10 +192,19 @@ def mask_images(request: HttpRequest) -> HttpResponse:
         return render(request, "characters/framing/mask_dialog.html", {"shapes": masks.SHAPES.items()})
     given, chosen = request.POST, selection.chosen(request.POST)
     if given.get("shape") == "remove":
-        count = masks.remove(images=chosen)
-        return answers.done(request, f"{count:,} mask{'' if count == 1 else 's'} removed.", *answers.refresh(given))
+        gone = masks.remove(images=chosen)
+        undo = f"{reverse('characters:masks-undo')}?{urlencode({'token': gone.undo})}" if gone.undo else ""
+        said = f"{gone.count:,} mask{'' if gone.count == 1 else 's'} removed."
+        return answers.done(request, said, *answers.refresh(given), undo=undo)
     jobs = masks.request(images=chosen, shape=given.get("shape", "person"), replace=given.get("replace") == "on")
     return answers.done(request, f"Making masks: {', '.join(job.label for job in jobs)}.", answers.CLOSE)
+
+
+@require_POST
+def undo_masks(request: HttpRequest) -> HttpResponse:
+    count = masks.undo(token=request.GET.get("token", ""))
+    said = f"{count:,} mask{' is' if count == 1 else 's are'} back."
+    return answers.done(request, said, answers.CHANGED, "photo:changed")
 
 
 @require_GET

@@ -3,6 +3,7 @@
 A captioner is a folder as transformers saves it, of one of the two kinds that captioning.py drives."""
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -42,7 +43,9 @@ KNOWN = (
 
 @dataclass(frozen=True)
 class Captioner:
-    """A captioner of this machine: usable when `reason` is empty, and then with its folder in `path`."""
+    """A captioner of this machine: usable when `reason` is empty, and then with its folder in `path`.
+
+    `download` is the command that brings a known one that is not here."""
 
     key: str
     label: str
@@ -50,6 +53,7 @@ class Captioner:
     path: str
     reason: str = ""
     licence: str = ""
+    download: str = ""
 
     @property
     def details(self) -> tuple[Detail, ...]:
@@ -81,7 +85,7 @@ def _known(model: Known, models_dir: Path) -> Captioner:
     if usable is not None:
         return Captioner(model.key, model.label, model.kind, str(usable), "", model.licence)
     reason = f"{model.label} in {reasons[0][0]}: {reasons[0][1]}" if reasons else _absent(model, models_dir)
-    return Captioner(model.key, model.label, model.kind, "", reason, model.licence)
+    return Captioner(model.key, model.label, model.kind, "", reason, model.licence, _download(model, models_dir))
 
 
 def _places(model: Known, models_dir: Path) -> list[Path]:
@@ -96,6 +100,12 @@ def _absent(model: Known, models_dir: Path) -> str:
         f"{model.label} is not on this machine. Download {model.repo_id} from Hugging Face ({model.gigabytes:.1f} GB, "
         f"{model.licence}) into {models_dir / FOLDER / model.repo_id.split('/')[1]}."
     )
+
+
+def _download(model: Known, models_dir: Path) -> str:
+    """For a shell, by the command that comes with huggingface_hub; weights in the safe format only."""
+    folder = shlex.quote(str(models_dir / FOLDER / model.repo_id.split("/")[1]))
+    return f"hf download {model.repo_id} --local-dir {folder} --include '*.safetensors' '*.json' '*.txt'"
 
 
 def _other(folder: Path) -> Captioner | None:

@@ -63,6 +63,8 @@ def test_a_trait_in_every_caption_is_told_once() -> None:
         ("ohwx with red hair, smiling", "ohwx, smiling"),
         ("ohwx with red hair and green eyes", "ohwx"),
         ("ohwx with red hair and a hat", "ohwx with a hat"),
+        ("ohwx with red hair wearing a hat", "ohwx wearing a hat"),
+        ("ohwx with a hat and green eyes in a car", "ohwx with a hat in a car"),
         ("red hair", ""),
         ("ohwx, infrared hair dryer", "ohwx, infrared hair dryer"),
         ("  two   spaces, kept", "  two   spaces, kept"),

@@ -24,7 +24,7 @@ def words(response: object) -> str:
 def test_typing_is_saved_and_answers_with_what_training_reads(client: Client, photo: ReferenceImage) -> None:
     response = client.post(panel(photo), {"caption": "a woman, smiling"}, headers=HTMX)
     assert current(photo) == "a woman, smiling"
-    assert "<q>ohwx, smiling</q>" in words(response)
+    assert "ohwx, smiling</q>" in words(response)
     assert "Saved" in words(response)
 
 
@@ -50,7 +50,7 @@ def test_what_pocket_does_not_read_is_struck_out(client: Client, photo: Referenc
     services.write(image=photo, text="ohwx " + "smiling " * 40, by="user")
     shown = words(client.get(panel(photo)))
     assert "reads the first 32" in shown
-    kept = shown.split("<q>")[1].split("<s")[0]
+    kept = shown.split('<q dir="auto">')[1].split("<s")[0]
     assert kept == "ohwx" + " smiling" * 29
 
 
@@ -103,6 +103,26 @@ def test_a_preview_changes_nothing_and_applying_does(client: Client, mira: Chara
     assert set(mira.images.values_list("caption", flat=True)) == {"indoors"}
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"op": "replace"}, "Say what to look for"),
+        ({"op": "prefix"}, "Say what to add"),
+        ({"op": "template", "template": "{"}, "alone"),
+    ],
+)
+def test_a_preview_of_half_typed_words_says_what_is_missing(
+    client: Client, mira: Character, data: dict[str, str], said: str
+) -> None:
+    answer = client.post("/captions/edit", {**data, "all": "1", "step": "preview"}, headers=HTMX)
+    assert (answer.status_code, said in words(answer)) == (200, True)
+
+
+def test_an_edit_that_does_not_exist_is_refused_in_a_preview_too(client: Client, mira: Character) -> None:
+    answer = client.post("/captions/edit", {"op": "shout", "all": "1", "step": "preview"}, headers=HTMX)
+    assert answer.status_code == 400
+
+
 def test_the_toast_of_an_edit_takes_it_back(client: Client, mira: Character) -> None:
     data = {"op": "template", "template": "{trigger}", "all": "1", "character": mira.public_id, "step": "apply"}
     response = client.post("/captions/edit", data, headers=HTMX)
@@ -129,6 +149,13 @@ def test_without_captioners_the_page_says_what_to_put_where(client: Client, mira
     shown = words(client.get(f"/characters/{mira.public_id}/captions"))
     assert "No captioning model is on this machine" in shown
     assert "Download florence-community/Florence-2-base" in shown
+    assert "hf download florence-community/Florence-2-base --local-dir" in shown
+
+
+def test_the_way_to_a_template_opens_it(client: Client, mira: Character) -> None:
+    shown = words(client.get(f"/characters/{mira.public_id}/captions?op=template"))
+    assert 'id="edit-all" data-remember="caption-tools" open' in shown
+    assert 'value="template" checked' in shown
 
 
 def test_the_trigger_helper_warns_and_suggests(client: Client, db: None) -> None:

@@ -47,6 +47,18 @@ def test_typing_on_is_one_version(photo: ReferenceImage) -> None:
     assert texts(photo) == ["ohwx, smiling"]
 
 
+def test_another_text_at_once_loses_none(photo: ReferenceImage) -> None:
+    services.write(image=photo, text="ohwx on a beach", by="user")
+    services.write(image=photo, text="smiling", by="user")
+    assert texts(photo) == ["ohwx on a beach", "smiling"]
+
+
+def test_a_word_changed_at_once_is_no_version(photo: ReferenceImage) -> None:
+    services.write(image=photo, text="ohwx on a beech, smiling", by="user")
+    services.write(image=photo, text="ohwx on a beach, smiling", by="user")
+    assert texts(photo) == ["ohwx on a beach, smiling"]
+
+
 def test_another_text_later_is_another_version(photo: ReferenceImage) -> None:
     services.write(image=photo, text="ohwx on a beach", by="user")
     make_old(photo)

@@ -78,6 +78,13 @@ def test_a_photo_without_a_mask_says_so(api: APIClient, address: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "no_mask")
 
 
+def test_the_mask_before_comes_back(api: APIClient, address: str) -> None:
+    for box in ((24, 24, 72, 72), (0, 0, 24, 24)):
+        put_mask(api, address, mask_file(box=box))
+    assert api.post(f"{address}/mask/back").json() == {"mask": f"{address}/mask", "by": "user"}
+    assert Image.open(io.BytesIO(api.get(f"{address}/mask").content)).getpixel((48, 48)) == 255
+
+
 def test_masks_of_a_selection_are_jobs(api: APIClient, photo: ReferenceImage) -> None:
     answer = api.post("/api/images/masks", {"image_ids": [photo.public_id], "shape": "face"})
     assert answer.status_code == 202

@@ -35,10 +35,14 @@ def test_the_largest_of_two_faces_is_the_one(photo: ReferenceImage) -> None:
     assert x + width / 2 < 0.4
 
 
-def test_without_a_face_the_middle_upper_part_is_suggested(mira: Character) -> None:
+def test_without_a_face_nothing_of_the_photo_is_cut(mira: Character) -> None:
+    assert crops.suggestion(mira.images.order_by("pk")[1], "main") == crops.WHOLE
+
+
+def test_without_a_face_a_further_sample_begins_as_the_middle_upper_part(mira: Character) -> None:
     image = mira.images.order_by("pk")[1]
     image.width, image.height = 100, 400
-    x, y, width, height = crops.suggestion(image, "main")
+    x, y, width, height = crops.suggestion(image, "half")
     assert (x, width) == (0, 1)
     assert height == pytest.approx(0.3125) and y < 0.2
 

@@ -75,10 +75,61 @@ def test_what_is_no_picture_is_refused(photo: ReferenceImage, content: bytes, co
 @pytest.mark.django_db(transaction=True)
 def test_a_removed_mask_takes_its_file_along(photo: ReferenceImage) -> None:
     key = save(photo).mask
-    assert masks.remove(images=EVERY()) == 1
+    assert masks.remove(images=EVERY()).count == 1
     assert not storage.absolute(key).exists()
     with pytest.raises(NotFound):
         masks.file_of(reread(photo))
+
+
+def brightness(photo: ReferenceImage, at: tuple[int, int]) -> object:
+    with Image.open(storage.absolute(reread(photo).mask)) as mask:
+        return mask.getpixel(at)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_drawn_masks_that_were_removed_come_back(photo: ReferenceImage) -> None:
+    save(photo)
+    gone = masks.remove(images=EVERY())
+    assert (masks.undo(token=gone.undo), reread(photo).mask_by, brightness(photo, (48, 48))) == (1, "user", 255)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_bringing_masks_back_spares_what_was_drawn_since(photo: ReferenceImage) -> None:
+    save(photo)
+    gone = masks.remove(images=EVERY())
+    save(reread(photo), box=(0, 0, 24, 24))
+    assert (masks.undo(token=gone.undo), brightness(photo, (4, 4))) == (0, 255)
+
+
+def test_a_token_of_nobody_brings_no_mask_back(photo: ReferenceImage) -> None:
+    with pytest.raises(Invalid):
+        masks.undo(token="made up")
+
+
+def test_the_mask_before_and_the_present_one_change_places(photo: ReferenceImage) -> None:
+    save(photo)
+    save(reread(photo), box=(0, 0, 24, 24))
+    assert brightness(masks.back(image=reread(photo)), (48, 48)) == 255
+    assert brightness(masks.back(image=reread(photo)), (48, 48)) == 0
+
+
+def test_a_mask_that_a_job_replaced_comes_back(photo: ReferenceImage) -> None:
+    save(photo, box=(0, 0, 24, 24))
+    made(photo)
+    masks.take(public_id=photo.public_id, replace=True)
+    assert (masks.back(image=reread(photo)).mask_by, brightness(photo, (4, 4))) == ("user", 255)
+    assert not masks.has_former(photo)
+
+
+def test_where_no_earlier_mask_is_kept_nothing_comes_back(photo: ReferenceImage) -> None:
+    with pytest.raises(NotFound, match="No earlier mask"):
+        masks.back(image=photo)
+
+
+def test_a_photo_whose_file_is_gone_takes_no_mask(photo: ReferenceImage) -> None:
+    storage.remove(photo.file)
+    with pytest.raises(Conflict, match="Upload the photo again"):
+        save(photo)
 
 
 def test_a_selection_over_two_characters_becomes_two_jobs(mira: Character) -> None:

@@ -45,6 +45,17 @@ def test_the_buttons_of_the_crop_editor(client: Client, crop: str, action: str, 
     assert Crop.objects.filter(kind="face").count() == count
 
 
+def test_a_suggestion_of_the_whole_photo_is_no_crop(client: Client, mira: Character) -> None:
+    photo = mira.images.order_by("pk")[1]
+    page = told(client, f"/photos/{photo.public_id}/crop", kind="main", action="suggest")
+    assert "No face is known here" in page and not Crop.objects.exists()
+
+
+def test_a_further_sample_shows_the_text_that_is_trained_with_it(client: Client, crop: str) -> None:
+    page = client.get(f"{crop}?kind=face", headers=HTMX).content.decode()
+    assert "close-up of the face</q>" in page
+
+
 def test_words_for_numbers_are_refused(client: Client, crop: str) -> None:
     answer = client.post(crop, {"kind": "main", **BOX, "x": "left"}, headers=HTMX)
     assert (answer.status_code, Crop.objects.count()) == (400, 0)
@@ -83,6 +94,22 @@ def test_a_mask_that_could_not_be_made_says_why(client: Client, mask: str, photo
 
 def test_an_empty_form_asks_for_a_file(client: Client, mask: str) -> None:
     assert "Choose a mask first" in told(client, mask, action="save")
+
+
+def test_a_mask_painted_over_leads_back_to_the_one_before(client: Client, mask: str) -> None:
+    for box in ((24, 24, 72, 72), (0, 0, 24, 24)):
+        page = told(client, mask, action="save", mask=SimpleUploadedFile("mask.png", mask_file(box=box)))
+    assert 'value="back"' in page
+    assert "Drawn by you" in told(client, mask, action="back")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_toast_of_removed_masks_brings_them_back(client: Client, photo: ReferenceImage) -> None:
+    masks.save(image=photo, file=SimpleUploadedFile("mask.png", mask_file()))
+    answer = client.post("/dataset/masks", {"all": "1", "shape": "remove"}, headers=HTMX)
+    undo = answer.headers["HX-Trigger"].split('"undo": "')[1].split('"')[0]
+    assert "1 mask is back" in client.post(undo, headers=HTMX).headers["HX-Trigger"]
+    assert ReferenceImage.objects.get(pk=photo.pk).mask_by == "user"
 
 
 def test_crops_of_a_selection_are_told_in_a_sentence(client: Client, photo: ReferenceImage) -> None:
