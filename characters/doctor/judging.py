@@ -126,16 +126,19 @@ def _cut_off(face: dict[str, Any]) -> bool:
 
 
 def _sharpness(facts: dict[str, Any]) -> list[Finding]:
-    if facts["sharpness"] < limits.BLURRED:
-        return [Finding("blurred", "attention", "Nothing in it is sharp: the training would learn the blur.", "remove")]
-    if facts["faces"] and facts["faces"][0]["sharpness"] < limits.SOFT_FACE:
+    face = facts["faces"][0]["sharpness"] if facts["faces"] else None
+    if facts["sharpness"] < limits.BLURRED and (face is None or face < limits.SHARP_FACE):
+        text = "Blurred or shaken: nothing in it is sharp, and the training would learn that."
+        return [Finding("blurred", "attention", text, "remove")]
+    if face is not None and face < limits.SOFT_FACE:
         return [Finding("soft_face", "attention", "The face is out of focus, the rest is sharp.", "reference")]
     return []
 
 
 def _light(facts: dict[str, Any]) -> list[Finding]:
     face = facts["faces"][0]["brightness"] if facts["faces"] else facts["brightness"]
-    if facts["brightness"] < limits.DARK or face < limits.DARK_FACE:
+    dim = facts["brightness"] < limits.DIM and facts["contrast"] < limits.DIM_CONTRAST
+    if dim or facts["brightness"] < limits.DARK or face < limits.DARK_FACE:
         return [Finding("dark", "attention", "Too dark to see the features well.", "reference")]
     if facts["brightness"] > limits.BRIGHT or face > limits.BRIGHT_FACE:
         return [Finding("bright", "attention", "So bright that the features are washed out.", "reference")]

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from characters import access
 from characters.browse import answers, selection
-from characters.doctor import fixing, judging, services, shown, writing
+from characters.doctor import fixing, judging, services, shown, thresholds, writing
 from characters.models import Character, DatasetTask, ReferenceImage
 from isengard.errors import NotFound
 from isengard.htmx import is_fragment, redirect_to
@@ -30,6 +30,7 @@ def _verdict(request: HttpRequest, image: ReferenceImage) -> HttpResponse:
         "image": image,
         "examination": examination,
         "face": examination.faces[0] if examination and examination.faces else None,
+        "blurred": thresholds.BLURRED,
         "findings": [one for one in found if not one["waved"]],
         "waved": [one for one in found if one["waved"]],
         "job": services.running(image.character),

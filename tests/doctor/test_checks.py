@@ -115,7 +115,7 @@ def test_keeping_anyway_outlives_another_check(character: Character, add: Add) -
 
 def test_minding_a_finding_again_brings_the_verdict_back(character: Character, add: Add) -> None:
     image = add(Image.new("RGB", (64, 64)))
-    writing.record(character=character.pk, answers=[told(image, sharpness=5.0)])
+    writing.record(character=character.pk, answers=[told(image, faces=[], sharpness=5.0)])
     writing.wave_through(image=image, code="blurred")
     writing.wave_through(image=image, code="blurred", ignored=False)
     assert image.verdict == "attention"

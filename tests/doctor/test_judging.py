@@ -19,7 +19,7 @@ def test_a_good_photo_has_no_finding() -> None:
 @pytest.mark.parametrize(
     ("facts", "code"),
     [
-        ({"sharpness": 40.0}, "blurred"),
+        ({"sharpness": 40.0, "faces": [{**FACE, "sharpness": 90.0}]}, "blurred"),
         ({"faces": [{**FACE, "sharpness": 20.0}]}, "soft_face"),
         ({"faces": []}, "no_face"),
         ({"faces": [], "drawn": True}, "no_drawn_face"),
@@ -27,6 +27,7 @@ def test_a_good_photo_has_no_finding() -> None:
         ({"faces": [{**FACE, "height": 0.05, "width": 0.04}]}, "tiny_face"),
         ({"faces": [{**FACE, "x": 0.0}]}, "cut_face"),
         ({"brightness": 0.1}, "dark"),
+        ({"brightness": 0.18, "contrast": 0.33}, "dark"),
         ({"faces": [{**FACE, "brightness": 0.95}]}, "bright"),
         ({"contrast": 0.05}, "pale"),
         ({"turn": 3}, "sideways"),
@@ -49,6 +50,10 @@ def test_a_passer_by_is_no_second_person() -> None:
 def test_a_drawing_without_a_found_face_is_never_blocked() -> None:
     found = [one.to_dict() for one in judging.findings({**GOOD, "faces": [], "drawn": True}, 96)]
     assert judging.verdict(found, []) == "attention"
+
+
+def test_a_face_that_is_sharp_where_it_counts_makes_up_for_a_soft_picture() -> None:
+    assert codes(sharpness=40.0, faces=[{**FACE, "sharpness": 250.0}]) == []
 
 
 def test_a_lying_photo_offers_the_turn_that_stands_it_up() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import skimage
@@ -73,6 +74,22 @@ def test_a_soft_background_does_not_make_a_sharp_face_soft(tmp_path: Path) -> No
     blurred = portrait().filter(ImageFilter.GaussianBlur(4))
     blurred.paste(portrait().crop((170, 40, 290, 180)), (170, 40))
     assert facts(blurred, tmp_path).sharpness > 100
+
+
+def test_a_shaken_photo_is_not_sharp_although_half_its_edges_are(tmp_path: Path) -> None:
+    shaken = Image.fromarray(cv2.blur(np.asarray(portrait()), (15, 1)))
+    assert facts(shaken, tmp_path).sharpness < 60
+
+
+def test_a_dark_photo_is_as_sharp_as_it_was_in_good_light(tmp_path: Path) -> None:
+    dark = portrait().point(lambda level: level // 3)
+    lit = facts(portrait(), tmp_path, "lit.png").sharpness
+    assert facts(dark, tmp_path, "dark.png").sharpness == pytest.approx(lit, rel=0.2)
+
+
+def test_a_head_held_askew_is_found_where_it_is(tmp_path: Path) -> None:
+    found = facts(portrait().rotate(30, fillcolor="grey"), tmp_path)
+    assert found.turn == 0 and found.faces[0].x + found.faces[0].width / 2 == pytest.approx(0.31, abs=0.05)
 
 
 def test_a_smaller_recompressed_copy_has_nearly_the_same_hash(tmp_path: Path) -> None:
