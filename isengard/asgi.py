@@ -14,9 +14,13 @@ from isengard.body import BoundedBody  # noqa: E402
 from isengard.jobs.routing import websocket_urlpatterns  # noqa: E402
 from isengard.origin import SameOriginWebsocket  # noqa: E402
 
+LARGER = {
+    "/import": settings.ARCHIVE_REQUEST_MAX_BYTES,
+    "/loras/upload": settings.LORA_MAX_BYTES + 1024 * 1024,
+}
 application = ProtocolTypeRouter(
     {
-        "http": BoundedBody(django, settings.REQUEST_MAX_BYTES, {"/import": settings.ARCHIVE_REQUEST_MAX_BYTES}),
+        "http": BoundedBody(django, settings.REQUEST_MAX_BYTES, LARGER),
         "websocket": SameOriginWebsocket(URLRouter(websocket_urlpatterns)),
     }
 )

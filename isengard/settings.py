@@ -145,6 +145,8 @@ REQUEST_MAX_BYTES = 600 * 1024 * 1024
 PHOTO_MAX_BYTES = 50 * 1024 * 1024
 # An imported archive, and the form around it.
 ARCHIVE_MAX_BYTES = 4 * 1024 * 1024 * 1024
+# Rank 128 on every layer of FLUX.1 in fp32 is 1.5 GB.
+LORA_MAX_BYTES = 2 * 1024 * 1024 * 1024
 ARCHIVE_REQUEST_MAX_BYTES = ARCHIVE_MAX_BYTES + 1024 * 1024
 # Tiny pictures are refused where they would be trained on for real; Pocket itself works at 64 pixels.
 PHOTO_MIN_SIDE = 1 if ISENGARD_MODE == "fast-test" else 64

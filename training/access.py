@@ -1,7 +1,7 @@
 """One get-or-404 per noun of training, used by the pages and the API alike."""
 
 from isengard.errors import NotFound
-from training.models import Lora, TrainingRun
+from training.models import Checkpoint, Lora, LoraQuerySet, TrainingRun
 
 
 def get_run(job_id: str) -> TrainingRun:
@@ -11,8 +11,20 @@ def get_run(job_id: str) -> TrainingRun:
     return found
 
 
+def get_checkpoint(job_id: str, step: int) -> Checkpoint:
+    found = Checkpoint.objects.select_related("run__job", "run__character").filter(run__job__public_id=job_id)
+    if (checkpoint := found.filter(step=step).first()) is None:
+        raise NotFound("not_found", f"Training job {job_id} has no checkpoint at step {step}")
+    return checkpoint
+
+
+def loras() -> LoraQuerySet:
+    """With what their names, pages and addresses need."""
+    return Lora.objects.select_related("character", "run__job", "checkpoint__run__job")
+
+
 def get_lora(lora_id: str) -> Lora:
-    found = Lora.objects.select_related("character", "run__job").filter(public_id=lora_id).first()
+    found = loras().filter(public_id=lora_id).first()
     if found is None:
         raise NotFound("not_found", f"LoRA {lora_id} not found")
     return found

@@ -1,10 +1,7 @@
 """The JSON API of trainings and LoRAs: takes the request apart, calls one service, shows the row. No rules here."""
 
-from typing import Any
-
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
-from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
@@ -13,19 +10,15 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from characters.access import get_character
-from isengard import files
 from isengard.jobs import services as jobs
 from isengard.jobs import streams
 from isengard.jobs.models import ACTIVE, Job
 from isengard.logs import correlation
 from isengard.throttles import FairUse
 from training import access, progress, services
-from training.models import Lora, TrainingRun
+from training.models import TrainingRun
 from training.serializers import (
-    DeletedSerializer,
     ErrorSerializer,
-    LoraInfoSerializer,
-    LoraListSerializer,
     TrainingJobSerializer,
     TrainingRequestSerializer,
     default_base,
@@ -156,49 +149,3 @@ class TrainingStreamView(APIView):
     def get(self, request: Request, job_id: str) -> StreamingHttpResponse:
         """Server-sent events: `progress` with the state now and at every change, `complete` at the end."""
         return streams.respond(access.get_run(job_id).job, progress.shape)
-
-
-class LoraListView(APIView):
-    @extend_schema(
-        operation_id="loras_list",
-        tags=["loras"],
-        parameters=[OpenApiParameter("character_id", str, description="only this character's")],
-        responses=LoraListSerializer,
-    )
-    def get(self, request: Request) -> Response:
-        """The LoRAs that this studio trained, newest first."""
-        loras = Lora.objects.select_related("character", "run__job").newest_first()
-        if character := request.query_params.get("character_id"):
-            loras = loras.filter(character__public_id=character)
-        shown: list[Any] = list(loras)
-        return Response(LoraListSerializer({"loras": shown, "total_count": len(shown)}).data)
-
-
-class LoraView(APIView):
-    @extend_schema(operation_id="loras_get", tags=["loras"], responses={200: LoraInfoSerializer, 404: ErrorSerializer})
-    def get(self, request: Request, lora_id: str) -> Response:
-        """One LoRA."""
-        return Response(LoraInfoSerializer(access.get_lora(lora_id)).data)
-
-    @extend_schema(
-        operation_id="loras_delete", tags=["loras"], responses={200: DeletedSerializer, 404: ErrorSerializer}
-    )
-    def delete(self, request: Request, lora_id: str) -> Response:
-        """Deletes a LoRA with its file; pictures made with it stay."""
-        services.delete_lora(lora=access.get_lora(lora_id))
-        return Response(DeletedSerializer({"status": "deleted", "id": lora_id}).data)
-
-
-class LoraDownloadView(APIView):
-    @extend_schema(
-        operation_id="loras_download",
-        tags=["loras"],
-        responses={
-            (200, LORA_TYPE): OpenApiResponse(OpenApiTypes.BINARY, description="the safetensors file"),
-            404: ErrorSerializer,
-        },
-    )
-    def get(self, request: Request, lora_id: str) -> HttpResponseBase:
-        """The LoRA's safetensors file."""
-        lora = access.get_lora(lora_id)
-        return files.respond(request._request, lora.file, LORA_TYPE, download=lora.filename)

@@ -1,12 +1,9 @@
 """API addresses of trainings and LoRAs, below /api/. Literal routes stand before those with an id."""
 
-from django.urls import path
+from django.urls import include, path
 
 from training.api import (
     CancelTrainingView,
-    LoraDownloadView,
-    LoraListView,
-    LoraView,
     OngoingTrainingsView,
     SuccessfulTrainingsView,
     TrainingListView,
@@ -21,7 +18,5 @@ urlpatterns = [
     path("training/<str:job_id>", TrainingView.as_view(), name="api-training"),
     path("training/<str:job_id>/cancel", CancelTrainingView.as_view(), name="api-training-cancel"),
     path("training/<str:job_id>/stream", TrainingStreamView.as_view(), name="api-training-stream"),
-    path("loras", LoraListView.as_view(), name="api-lora-list"),
-    path("loras/<str:lora_id>", LoraView.as_view(), name="api-lora"),
-    path("loras/<str:lora_id>/download", LoraDownloadView.as_view(), name="api-lora-download"),
+    path("", include("training.library.api_urls")),
 ]

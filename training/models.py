@@ -212,7 +212,15 @@ class Lora(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.character.name} v{self.version}"
+        return f"{self.name or self.character.name} v{self.version}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("training:lora", args=[self.public_id])
+
+    @property
+    def made_by(self) -> TrainingRun | None:
+        """The training that it came out of, at its end or on the way; None for uploads and removed jobs."""
+        return self.checkpoint.run if self.checkpoint else self.run
 
     @property
     def is_outdated(self) -> bool:

@@ -158,50 +158,6 @@ def lora_of(run: TrainingRun) -> Lora | None:
     return lora
 
 
-class LoraInfoSerializer(serializers.ModelSerializer[Lora]):
-    id = serializers.CharField(source="public_id", read_only=True)
-    name = serializers.CharField(source="__str__", read_only=True)
-    filename = serializers.CharField(read_only=True)
-    uploaded_at = serializers.DateTimeField(source="created_at", read_only=True)
-    path = serializers.CharField(source="download_url", read_only=True, help_text="address of the file")
-    character_id = serializers.CharField(source="character.public_id", read_only=True)
-    base_model = serializers.CharField(source="base", read_only=True)
-    training_job_id = serializers.CharField(source="run.job.public_id", read_only=True, allow_null=True, default=None)
-
-    class Meta:
-        model = Lora
-        fields = [
-            "id",
-            "name",
-            "filename",
-            "trigger_word",
-            "size_bytes",
-            "uploaded_at",
-            "path",
-            "character_id",
-            "version",
-            "base_model",
-            "family",
-            "rank",
-            "steps",
-            "final_loss",
-            "sha256",
-            "is_active",
-            "training_job_id",
-        ]
-        read_only_fields = fields
-
-
-class LoraListSerializer(serializers.Serializer[Any]):
-    loras = LoraInfoSerializer(many=True)
-    total_count = serializers.IntegerField()
-
-
-class DeletedSerializer(serializers.Serializer[Any]):
-    status = serializers.CharField(default="deleted")
-    id = serializers.CharField()
-
-
 class ErrorSerializer(serializers.Serializer[Any]):
     """Every refusal: the sentence and its stable code."""
 

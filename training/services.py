@@ -169,5 +169,10 @@ def delete_lora(*, lora: Lora) -> None:
 
 
 def remove_lora_files(key: str) -> None:
-    storage.remove(key)
-    storage.remove(str(Path(key).with_suffix(".json")))
+    for file in (key, str(Path(key).with_suffix(".json")), kohya_key(key)):
+        storage.remove(file)
+
+
+def kohya_key(file: str) -> str:
+    """Where a LoRA is kept in kohya's style, once that was asked for: beside it, so that they go together."""
+    return str(Path(file).with_stem(f"{Path(file).stem}-kohya"))

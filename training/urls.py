@@ -1,6 +1,6 @@
 """Page addresses of the app. Literal names stand before ids."""
 
-from django.urls import path
+from django.urls import include, path
 
 from training import views
 
@@ -14,6 +14,5 @@ urlpatterns = [
     path("training/<id:public_id>/chart", views.chart, name="chart"),
     path("training/<id:public_id>/cancel", views.cancel, name="cancel"),
     path("training/<id:public_id>/retry", views.retry, name="retry"),
-    path("loras/<id:public_id>/activate", views.activate, name="activate"),
-    path("loras/<id:public_id>/delete", views.delete_lora, name="delete-lora"),
+    path("", include("training.library.urls")),
 ]

@@ -193,17 +193,3 @@ def cancel(request: HttpRequest, public_id: str) -> HttpResponse:
 def retry(request: HttpRequest, public_id: str) -> HttpResponse:
     job = jobs.retry(job=access.get_run(public_id).job)
     return redirect_to(request, reverse("training:detail", args=[job.public_id]))
-
-
-@require_POST
-def activate(request: HttpRequest, public_id: str) -> HttpResponse:
-    """Makes a LoRA version the one that Generate offers first."""
-    lora = services.set_active(lora=access.get_lora(public_id))
-    return redirect_to(request, f"{lora.character.get_absolute_url()}?tab=loras")
-
-
-@require_POST
-def delete_lora(request: HttpRequest, public_id: str) -> HttpResponse:
-    lora = access.get_lora(public_id)
-    services.delete_lora(lora=lora)
-    return redirect_to(request, f"{lora.character.get_absolute_url()}?tab=loras")

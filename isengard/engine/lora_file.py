@@ -18,6 +18,7 @@ from isengard.engine.specs import BaseModel
 from isengard.version import VERSION
 
 FORMAT_VERSION = 2
+MOST_RANK = 8192
 ARCHITECTURES = {"flux-dev": "flux-1-dev/lora", "flux-schnell": "flux-1-schnell/lora", "pocket": "isengard-pocket/lora"}
 # Layers whose outputs, not inputs, are as wide as the model.
 _WRITES_WIDTH = re.compile(r"ff(?:_context)?\.net\.2$|single_.*proj_out$|embedder$|linear_1$|^proj_out$")
@@ -66,7 +67,7 @@ def inspect(path: Path) -> LoraHeader:
         family="flux1",
         style=known.style,
         base_key=str(ours.get("base_key", ""))[:40] or _base_of(width, header.metadata),
-        base_version=version if isinstance(version := ours.get("base_version"), int) else None,
+        base_version=_version(ours.get("base_version")),
         trigger=_trigger(header.metadata),
         rank=statistics.mode(layer.rank for layer in found),
         width=width,
@@ -111,6 +112,8 @@ def _sizes(place: lora_keys.Place, shapes: dict[lora_keys.Half, tuple[int, ...]]
         return f"shapes {list(down)} and {list(up)} are no pair of matrices"
     if down[0] != up[1]:
         return f"ranks {down[0]} and {up[1]} differ"
+    if down[0] > MOST_RANK:
+        return f"rank {down[0]} is more than any LoRA has"
     cut = [up[0]] if len(place.modules) == 1 else lora_shapes.slices(place, down[1])
     if sum(cut) != up[0]:
         return f"{up[0]} outputs, where FLUX.1 has {sum(cut)}"
@@ -135,6 +138,11 @@ def _own(metadata: dict[str, str]) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
+
+
+def _version(told: Any) -> int | None:
+    """A number of weights that can have been published, else None: anybody may have written the header."""
+    return told if type(told) is int and 0 < told < 1 << 15 else None
 
 
 def _trigger(metadata: dict[str, str]) -> str:

@@ -1,0 +1,16 @@
+"""Page addresses of the LoRA library, in the namespace of training. Literal names stand before ids."""
+
+from django.urls import path
+
+from characters.transfer.sending import archived
+from training.library import views
+
+urlpatterns = [
+    path("loras", views.library, name="loras"),
+    path("loras/upload", archived(views.upload), name="upload-lora"),
+    path("loras/<id:public_id>", views.detail, name="lora"),
+    path("loras/<id:public_id>/change", views.change, name="change-lora"),
+    path("loras/<id:public_id>/activate", views.activate, name="activate"),
+    path("loras/<id:public_id>/delete", views.delete, name="delete-lora"),
+    path("training/<id:public_id>/checkpoints/<int:step>/publish", views.publish, name="publish-checkpoint"),
+]
