@@ -1,4 +1,5 @@
-"""The JSON API of jobs as such: list, state, events, live stream, cancel and retry. Files and logs: `api_files.py`."""
+"""The JSON API of jobs as such: list, state, events, live stream, cancel, pause, resume,
+ask and retry. Files and logs: `api_files.py`."""
 
 import zlib
 from typing import Any
@@ -102,6 +103,34 @@ class CancelView(APIView):
     def post(self, request: Request, job_id: str) -> Response:
         """A queued job is cancelled at once, a running one (`cancelling`) as soon as its engine has stopped."""
         return Response(JobDetailSerializer(services.request_cancel(job=get_job(job_id))).data)
+
+
+class PauseView(APIView):
+    @extend_schema(operation_id="jobs_pause", request=None, responses=JobDetailSerializer, tags=["jobs"])
+    def post(self, request: Request, job_id: str) -> Response:
+        """A waiting job is passed over (`paused`); a running one (`pausing`) saves and goes back to the queue."""
+        return Response(JobDetailSerializer(services.pause(job=get_job(job_id))).data)
+
+
+class ResumeView(APIView):
+    @extend_schema(operation_id="jobs_resume", request=None, responses=JobDetailSerializer, tags=["jobs"])
+    def post(self, request: Request, job_id: str) -> Response:
+        """A paused job goes on where it stood, in its old place in the line."""
+        return Response(JobDetailSerializer(services.resume(job=get_job(job_id))).data)
+
+
+class AskSerializer(serializers.Serializer[Any]):
+    what = serializers.CharField(max_length=20, help_text="save (a checkpoint) or sample (previews)")
+
+
+class AskView(APIView):
+    @extend_schema(operation_id="jobs_ask", request=AskSerializer, responses=JobDetailSerializer, tags=["jobs"])
+    def post(self, request: Request, job_id: str) -> Response:
+        """Has a running training save or sample after the step it is at."""
+        wanted = AskSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        job = services.ask(job=get_job(job_id), what=wanted.validated_data["what"])
+        return Response(JobDetailSerializer(job).data)
 
 
 class RetryView(APIView):

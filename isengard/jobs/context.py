@@ -46,10 +46,11 @@ class JobContext:
         self.job, self._handler, self._draining = job, handler, draining
         self.log = JobLog(job)
         # Why the engine was told to stop; `lost` means: write nothing any more.
-        self.stop: Literal["cancel", "drain", "lost"] | None = None
+        self.stop: Literal["cancel", "hold", "drain", "lost"] | None = None
         self._buffer_lock, self._write_lock = threading.Lock(), threading.Lock()
         self._fields: dict[str, Any] = {}
         self._metrics: dict[int, JobMetric] = {}
+        self._asked: set[str] = set()
         self._pace = Pace()
         self._heard = self._worked = self._renewed = time.monotonic()
         self._next_preview = 0.0
@@ -69,6 +70,12 @@ class JobContext:
 
     def should_stop(self) -> bool:
         return self.stop is not None
+
+    def asks(self) -> set[str]:
+        """What the engine is to do besides (save, sample); each wish is given once."""
+        with self._buffer_lock:
+            taken, self._asked = self._asked, set()
+        return taken
 
     def on_event(self, event: Event) -> None:
         """Called by the engine's host for everything but the result."""
@@ -195,13 +202,19 @@ class JobContext:
         return mine
 
     def _hear(self, mine: Job | None) -> None:
-        """Loss outranks cancel, cancel outranks shutdown."""
+        """Loss outranks cancel, cancel outranks pause and shutdown."""
         if mine is None:
             self.stop = "lost"
         elif mine.cancel_requested_at is not None:
             self.stop = "cancel"
+        elif self.stop is None and mine.held_at is not None:
+            self.stop = "hold"
         elif self.stop is None and self._draining():
             self.stop = "drain"
+        if mine is not None and mine.asked:
+            taken = transitions.take_asked(self.job)
+            with self._buffer_lock:
+                self._asked.update(taken)
 
 
 def _said(event: Event) -> str:

@@ -60,6 +60,7 @@ def snapshot(job: Job) -> Message:
         "seq": job.last_seq,
         "state": job.state,
         "cancelling": job.is_cancelling,
+        "held": job.held_at is not None,
         "stage": job.stage,
         "message": job.message,
         "step": job.step,

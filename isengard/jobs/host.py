@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,19 +106,21 @@ class EngineHost:
         stop_grace: float = TERMINATE_GRACE,
         fresh: bool = False,
         *,
+        asks: Callable[[], Iterable[str]] = tuple,
         correlation_id: str = "",
     ) -> Event:
         """One job; returns its `result` event (`stopped: true` after a stop, and `killed: true` if that took a signal).
 
         `on_event` gets every other event, heartbeats too; what it raises ends the engine at once. `should_stop` is
-        asked about twice a second. EngineFailed: it failed, crashed, hung or could not start."""
+        asked about twice a second, `asks` oftener: what it names (save, sample) is passed on to the engine, once.
+        EngineFailed: it failed, crashed, hung or could not start."""
         engine = self._ready(fresh)
         stopping = _Stopping(engine, spec["job"], should_stop, stop_grace, self._limits.terminate)
         engine.worked, engine.jobs = time.monotonic(), engine.jobs + 1
         engine.send({"cmd": "run", "spec": spec, "correlation_id": correlation_id})
         with ExitStack() as stack:
             stack.callback(self._drop)
-            result = self._relay(engine, spec["job"], on_event, stopping)
+            result = self._relay(engine, spec["job"], on_event, stopping, asks)
             if not engine.leaving:
                 stack.pop_all()
         self._idle_since = time.monotonic()
@@ -175,9 +177,18 @@ class EngineHost:
         message = f"The engine did not start within {self._limits.start:.0f} s. The log below is the last it said."
         raise EngineFailed("engine_start_timeout", message, retryable=True, tail=engine.last_words())
 
-    def _relay(self, engine: EngineProcess, job: str, on_event: Callable[[Event], None], stopping: _Stopping) -> Event:
+    def _relay(
+        self,
+        engine: EngineProcess,
+        job: str,
+        on_event: Callable[[Event], None],
+        stopping: _Stopping,
+        asks: Callable[[], Iterable[str]],
+    ) -> Event:
         while True:
             stopping.tick()
+            for what in asks():
+                engine.send({"cmd": "ask", "job": job, "what": what})
             try:
                 event = engine.next(POLL)
             except Gone:

@@ -21,10 +21,22 @@ class Kind:
     fresh_engine: bool
     # URL name of the page that shows such a job; takes the public id.
     page: str
+    # What a running one can be asked to do besides (the engine's `ask`): save, sample.
+    answers: frozenset[str] = frozenset()
 
 
 KINDS: dict[str, Kind] = {
-    "training": Kind("Training", "training.handlers.TrainingHandler", "gpu", "train", 5, 60.0, True, "training:detail"),
+    "training": Kind(
+        "Training",
+        "training.handlers.TrainingHandler",
+        "gpu",
+        "train",
+        5,
+        60.0,
+        True,
+        "training:detail",
+        frozenset({"save", "sample"}),
+    ),
     "generation": Kind(
         "Pictures", "generation.handlers.GenerationHandler", "gpu", "gen", 1, 2.0, False, "generation:detail"
     ),

@@ -20,6 +20,10 @@ class JobQuerySet(models.QuerySet["Job"]):
     def queued(self) -> "JobQuerySet":
         return self.filter(state=Job.State.QUEUED)
 
+    def waiting(self) -> "JobQuerySet":
+        """Queued jobs that a worker may take: those that nobody paused."""
+        return self.queued().filter(held_at=None)
+
     def running(self) -> "JobQuerySet":
         return self.filter(state=Job.State.RUNNING)
 
@@ -36,7 +40,7 @@ class JobQuerySet(models.QuerySet["Job"]):
             | Q(priority=job.priority, position__lt=job.position)
             | Q(priority=job.priority, position=job.position, id__lt=job.pk)
         )
-        return self.queued().filter(earlier, lane=job.lane)
+        return self.waiting().filter(earlier, lane=job.lane)
 
     def stale(self) -> "JobQuerySet":
         """Running jobs whose lease has ended by the database's clock: their worker is lost."""
@@ -119,6 +123,15 @@ class Job(models.Model):
     @property
     def is_cancelling(self) -> bool:
         return self.state == self.State.RUNNING and self.cancel_requested_at is not None
+
+    @property
+    def is_paused(self) -> bool:
+        return self.state == self.State.QUEUED and self.held_at is not None
+
+    @property
+    def is_pausing(self) -> bool:
+        """Asked to pause; its engine still works or saves."""
+        return self.state == self.State.RUNNING and self.held_at is not None and self.cancel_requested_at is None
 
     @property
     def elapsed(self) -> "timedelta | None":

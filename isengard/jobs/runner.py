@@ -93,6 +93,7 @@ def _attempt(job: Job, handler: Handler, host: EngineHost, context: JobContext) 
             context.should_stop,
             kind.stop_grace,
             kind.fresh_engine,
+            asks=context.asks,
             correlation_id=job.correlation_id,
         )
     if context.stop == "lost":
@@ -100,7 +101,15 @@ def _attempt(job: Job, handler: Handler, host: EngineHost, context: JobContext) 
     if not result.get("stopped"):
         _settle(job, context, partial(_complete, job, handler, result))
     else:
-        _settle(job, context, partial(transitions.requeue, job, reason="Paused by a shutdown", counted=False))
+        _settle(job, context, partial(_put_back, job, context))
+
+
+def _put_back(job: Job, context: JobContext) -> bool:
+    """Back in the queue from a pause or a shutdown; neither costs an attempt. False: lost or to be cancelled."""
+    if context.stop != "hold":
+        return transitions.requeue(job, reason="Paused by a shutdown", counted=False)
+    step, total = Job.objects.values_list("step", "total").get(pk=job.pk)
+    return transitions.requeue(job, reason=f"Paused at step {step} of {total}" if total else "Paused", counted=False)
 
 
 def _complete(job: Job, handler: Handler, result: dict[str, Any]) -> bool:
@@ -116,8 +125,8 @@ def _stumble(job: Job, context: JobContext, failure: Failure) -> None:
     if context.stop == "lost":
         return
     context.log.write("ERROR", f"{job.kind}.failed", failure.message, {"code": failure.code, "tail": failure.tail})
-    if context.stop == "drain":
-        _settle(job, context, partial(transitions.requeue, job, reason="Paused by a shutdown", counted=False))
+    if context.stop in {"drain", "hold"}:
+        _settle(job, context, partial(_put_back, job, context))
     else:
         _settle(job, context, partial(retry_or_fail, job, failure))
 

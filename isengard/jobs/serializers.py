@@ -27,6 +27,8 @@ class JobSerializer(serializers.Serializer[Job]):
     label = serializers.CharField()  # type: ignore[assignment]  # a field of that name, not the serializer's own label
     status = serializers.ChoiceField(source="state", choices=Job.State.choices)
     cancelling = serializers.BooleanField(source="is_cancelling")
+    paused = serializers.BooleanField(source="is_paused", help_text="waits until it is resumed")
+    pausing = serializers.BooleanField(source="is_pausing", help_text="running, and about to save and wait")
     stage = serializers.CharField()
     message = serializers.CharField()
     progress = serializers.FloatField(source="percent", help_text="0 to 100")

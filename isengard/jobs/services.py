@@ -1,4 +1,4 @@
-"""What people do with jobs: submit, cancel, retry, remove, reorder, and ask why one is waiting.
+"""What people do with jobs: submit, cancel, pause, retry, remove, reorder, and ask why one is waiting.
 
 Both skins call these. Knows no request and no product noun."""
 
@@ -12,7 +12,7 @@ from django.db.models import Max
 from django.db.models.functions import Now
 
 from isengard import storage
-from isengard.errors import Conflict
+from isengard.errors import Conflict, Invalid
 from isengard.ids import new_id
 from isengard.jobs import doorbell, events, transitions
 from isengard.jobs.kinds import KINDS, handler_for
@@ -59,6 +59,60 @@ def request_cancel(*, job: Job) -> Job:
         else:
             transitions.ask_to_cancel(current)
     return current
+
+
+def pause(*, job: Job) -> Job:
+    """A waiting job is passed over from now on; a running one saves, stops and waits. Asking twice is fine.
+
+    Conflict: the job had ended, or is being cancelled."""
+    if not transitions.hold(job):
+        job.refresh_from_db()
+        _refuse_unless_live(job, "pause")
+    return job
+
+
+def resume(*, job: Job) -> Job:
+    """Lets a paused job go on, in its old place in the line. Asking twice is fine.
+
+    One that has not stopped yet comes back at once. Conflict: the job had ended, or is being cancelled."""
+    with transaction.atomic():
+        if transitions.release(job):
+            transaction.on_commit(lambda: doorbell.ring(job.lane))
+        else:
+            job.refresh_from_db()
+            _refuse_unless_live(job, "resume")
+    return job
+
+
+def _refuse_unless_live(job: Job, verb: str) -> None:
+    if job.state in TERMINAL:
+        raise Conflict("already_ended", f"Cannot {verb} job in {job.state} state")
+    if job.is_cancelling:
+        raise Conflict("cancelling", f"Cannot {verb} a job that is being cancelled.")
+
+
+def ask(*, job: Job, what: str) -> Job:
+    """Has a running job save or sample after the step it is at. Asking twice before it is heard asks once.
+
+    Invalid: such jobs cannot do that. Conflict: it is not running, or about to stop."""
+    able = KINDS[job.kind].answers
+    if what not in able:
+        can = f"It can {' or '.join(sorted(able))}." if able else "It cannot be asked for anything."
+        raise Invalid("cannot_be_asked", f"A job of this kind cannot {what} on demand. {can}")
+    with transaction.atomic():
+        current = Job.objects.select_for_update(no_key=True).get(pk=job.pk)
+        if current.state != Job.State.RUNNING or current.is_cancelling or current.is_pausing:
+            raise Conflict("not_running", f"Only a running job can {what}; this one is {_condition(current)}.")
+        current.asked = sorted({*current.asked, what})
+        current.save(update_fields=["asked"])
+    return current
+
+
+def _condition(job: Job) -> str:
+    """A job's state in a person's word."""
+    if job.is_cancelling:
+        return "being cancelled"
+    return "pausing" if job.is_pausing else "paused" if job.is_paused else job.state
 
 
 def retry(*, job: Job) -> Job:
@@ -108,6 +162,27 @@ def reorder(*, job: Job, before: Job | None) -> Job:
     return job
 
 
+def arrange(*, jobs: Sequence[str]) -> int:
+    """Puts waiting jobs of one line (lane and priority) into this order of public ids; says how many were moved.
+
+    Ids that wait no longer are passed over; jobs of the line that are not named stay behind, in their own order.
+    Conflict: none of them waits any more, or they stand in different lines."""
+    with transaction.atomic():
+        named = list(Job.objects.queued().filter(public_id__in=jobs))
+        if not named:
+            raise Conflict("not_in_line", "None of these jobs is waiting any more. Reload the queue.")
+        if len({(job.lane, job.priority) for job in named}) > 1:
+            raise Conflict("not_in_line", "These jobs do not wait in the same line.")
+        line = list(_line_of(named[0]).select_for_update(no_key=True))
+        place = {public_id: number for number, public_id in enumerate(jobs)}
+        line.sort(key=lambda job: place.get(job.public_id, len(place)))
+        for number, job in enumerate(line):
+            job.position = float(number)
+        Job.objects.bulk_update(line, ["position"])
+        transaction.on_commit(lambda: doorbell.ring(named[0].lane))
+    return len(named)
+
+
 def _end_of_line(lane: str) -> float:
     """Behind whatever was dragged around; equals go by age."""
     last: float | None = Job.objects.queued().filter(lane=lane).aggregate(Max("position"))["position__max"]
@@ -127,8 +202,8 @@ def _position(line: list[Job], before: Job | None) -> float:
 
 
 def queue_position(job: Job) -> int | None:
-    """1 for the next to be taken; None when the job is not waiting."""
-    return Job.objects.ahead_of(job).count() + 1 if job.state == Job.State.QUEUED else None
+    """1 for the next to be taken; None when the job is not waiting, or paused."""
+    return Job.objects.ahead_of(job).count() + 1 if job.state == Job.State.QUEUED and not job.is_paused else None
 
 
 def queue_reason(job: Job) -> str:
@@ -143,12 +218,19 @@ def queue_reasons(jobs: Sequence[Job]) -> dict[int, str]:
     for lane in {job.lane for job in waiting}:
         staffed = online(lane).exists()
         running = Job.objects.running().filter(lane=lane).order_by("started_at").first()
-        line = Job.objects.queued().filter(lane=lane).in_claim_order().values_list("pk", flat=True)
+        line = Job.objects.waiting().filter(lane=lane).in_claim_order().values_list("pk", flat=True)
         ahead = {pk: place for place, pk in enumerate(line)}
         for job in waiting:
-            if job.lane == lane:
+            if job.lane == lane and job.is_paused:
+                reasons[job.pk] = _paused(job)
+            elif job.lane == lane:
                 reasons[job.pk] = _reason(staffed, running, ahead.get(job.pk, 0))
     return reasons
+
+
+def _paused(job: Job) -> str:
+    at = f" at step {job.step} of {job.total}" if job.total else ""
+    return f"Paused{at}. It goes on when you resume it."
 
 
 def _reason(staffed: bool, running: Job | None, ahead: int) -> str:
@@ -189,5 +271,5 @@ def status_summary() -> dict[str, Any]:
         "worker": state,
         "device": worker.device if worker else "",
         "job": events.snapshot(running) | {"label": running.label} if running else None,
-        "queued": Job.objects.queued().count(),
+        "queued": Job.objects.waiting().count(),
     }

@@ -14,16 +14,16 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Greatest, Now
 
 from isengard.jobs import events
-from isengard.jobs.models import Job
+from isengard.jobs.models import Job, JobQuerySet
 
 # One statement, so that two workers never see the same row: the loser skips the locked one and takes the next.
 CLAIM = """
     UPDATE jobs_job
     SET state = 'running', fence = fence + 1, attempts = attempts + 1, last_seq = last_seq + 1, owner = %(owner)s,
         lease_until = STATEMENT_TIMESTAMP() + %(lease)s, started_at = COALESCE(started_at, STATEMENT_TIMESTAMP()),
-        stage = '', message = '', speed = NULL, eta_seconds = NULL
+        stage = '', message = '', speed = NULL, eta_seconds = NULL, asked = '[]'
     WHERE id = (
-        SELECT id FROM jobs_job WHERE state = 'queued' AND lane = %(lane)s
+        SELECT id FROM jobs_job WHERE state = 'queued' AND held_at IS NULL AND lane = %(lane)s
         ORDER BY priority, position, id LIMIT 1 FOR UPDATE SKIP LOCKED
     )
     RETURNING *
@@ -60,7 +60,7 @@ def held(job: Job) -> Iterator[Job]:
         yield mine
 
 
-def ours(job: Job) -> Any:
+def ours(job: Job) -> JobQuerySet:
     """The rows (one or none) a holder of this claim may write."""
     return Job.objects.running().filter(pk=job.pk, fence=job.fence)
 
@@ -83,7 +83,7 @@ def cancel(job: Job) -> bool:
 
 def cancel_queued(job: Job) -> bool:
     """queued → cancelled. False: a worker was faster."""
-    ends: dict[str, Any] = {"cancel_requested_at": Now(), "finished_at": Now(), "message": ""}
+    ends: dict[str, Any] = {"cancel_requested_at": Now(), "finished_at": Now(), "held_at": None, "message": ""}
     return _move(job, Q(state=Job.State.QUEUED), Job.State.CANCELLED, **ends)
 
 
@@ -98,8 +98,41 @@ def ask_to_cancel(job: Job) -> bool:
         return True
 
 
+def hold(job: Job) -> bool:
+    """Pauses: no worker takes the job, and one that runs it sees the flag, saves and puts it back in the queue.
+
+    False: it has ended, is to be cancelled, or is paused already."""
+    return _flag(job, Job.objects.active().filter(held_at=None, cancel_requested_at=None), held_at=Now())
+
+
+def release(job: Job) -> bool:
+    """Takes a pause back. False: the job was not paused, or has ended."""
+    return _flag(job, Job.objects.active().exclude(held_at=None), held_at=None)
+
+
+def _flag(job: Job, allowed: JobQuerySet, **fields: Any) -> bool:
+    """Writes on a job whose state stays as it is, and tells of it."""
+    with transaction.atomic():
+        if not allowed.filter(pk=job.pk).update(**fields):
+            return False
+        job.refresh_from_db()
+        events.append(job, "state", {"state": job.state, "held": job.held_at is not None})
+        return True
+
+
+def take_asked(job: Job) -> list[str]:
+    """What a user asked of our running job since the last call; every wish is taken once."""
+    with transaction.atomic():
+        mine = ours(job).select_for_update(no_key=True).first()
+        if mine is None or not mine.asked:
+            return []
+        Job.objects.filter(pk=mine.pk).update(asked=[])
+        return list(mine.asked)
+
+
 def requeue(job: Job, *, reason: str, counted: bool) -> bool:
-    """running → queued, to be taken up again from its last checkpoint. An uncounted one costs no attempt (shutdown).
+    """running → queued, to be taken up again from its last checkpoint. An uncounted one costs no attempt (shutdown,
+    pause: `held_at` stays, so a paused job is not claimed).
 
     False: lost, or the user asked to cancel first."""
     attempts = F("attempts") if counted else Greatest(F("attempts") - 1, 0)
@@ -121,7 +154,8 @@ def requeue(job: Job, *, reason: str, counted: bool) -> bool:
 def _end(job: Job, state: Job.State, condition: Q, **fields: Any) -> bool:
     still = Q(state=Job.State.RUNNING, fence=job.fence) & condition
     # The words of the last stage would read as if the job still worked.
-    return _move(job, still, state, lease_until=None, stage="", message="", finished_at=Now(), **fields)
+    ends: dict[str, Any] = {"lease_until": None, "held_at": None, "stage": "", "message": "", "finished_at": Now()}
+    return _move(job, still, state, **ends, **fields)
 
 
 def _move(job: Job, allowed: Q, state: Job.State, *, note: dict[str, Any] | None = None, **fields: Any) -> bool:

@@ -186,7 +186,7 @@ def _report(device: str) -> None:
 def _is_deaf() -> bool:
     if draining() or time.monotonic() - here.heard < DEAF_SECONDS:
         return False
-    waiting = Job.objects.queued().filter(
+    waiting = Job.objects.waiting().filter(
         lane=doorbell.lane_of(here.queue), created_at__lt=Now() - timedelta(seconds=DEAF_SECONDS)
     )
     return waiting.exists() and not _my_jobs().exists()

@@ -6,4 +6,5 @@ KIND = "scripted"
 
 
 def install() -> None:
-    KINDS[KIND] = Kind("Scripted", "tests.jobs.scripted.ScriptedHandler", "gpu", "train", 5, 2.0, False, "jobs:queue")
+    handler, answers = "tests.jobs.scripted.ScriptedHandler", frozenset({"save", "sample"})
+    KINDS[KIND] = Kind("Scripted", handler, "gpu", "train", 5, 2.0, False, "jobs:queue", answers)

@@ -22,7 +22,7 @@ HTMX = {"HX-Request": "true"}
 
 def trained(character: Character, state: str = "queued", **job: Any) -> TrainingRun:
     """A run whose job is in `state`; `job` are fields of its row."""
-    run = training.start_training(character=character, preset="quick", base="pocket", values={})
+    run = training.start_training(character=character, preset="balanced", base="pocket", values={})
     put(run.job, state, **job)
     return TrainingRun.objects.select_related("job", "character").get(pk=run.pk)
 

@@ -131,7 +131,7 @@ def test_a_value_out_of_range_is_said_at_its_field_and_kept(
 
 def test_an_empty_value_means_the_preset_s(client: Client, mira: Character) -> None:
     client.post(START, started(mira, steps=""))
-    assert TrainingRun.objects.get().params["steps"] == 200
+    assert TrainingRun.objects.get().params["steps"] == 100
 
 
 def test_a_section_with_an_error_is_open(client: Client, mira: Character) -> None:
