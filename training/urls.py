@@ -13,6 +13,10 @@ urlpatterns = [
     path("training/<id:public_id>", views.detail, name="detail"),
     path("training/<id:public_id>/chart", views.chart, name="chart"),
     path("training/<id:public_id>/cancel", views.cancel, name="cancel"),
+    path("training/<id:public_id>/pause", views.pause, name="pause"),
+    path("training/<id:public_id>/resume", views.resume, name="resume"),
+    path("training/<id:public_id>/save", views.save_now, name="save-now"),
+    path("training/<id:public_id>/sample", views.sample_now, name="sample-now"),
     path("training/<id:public_id>/retry", views.retry, name="retry"),
     path("", include("training.library.urls")),
 ]

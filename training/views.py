@@ -181,12 +181,41 @@ def chart(request: HttpRequest, public_id: str) -> JsonResponse:
 
 @require_POST
 def cancel(request: HttpRequest, public_id: str) -> HttpResponse:
+    jobs.request_cancel(job=access.get_run(public_id).job)
+    return _told(request, public_id, "The training is being stopped.")
+
+
+@require_POST
+def pause(request: HttpRequest, public_id: str) -> HttpResponse:
+    """A waiting run is passed over, a running one saves, stops and waits."""
+    job = jobs.pause(job=access.get_run(public_id).job)
+    return _told(request, public_id, "It saves and pauses." if job.is_pausing else "The training is paused.")
+
+
+@require_POST
+def resume(request: HttpRequest, public_id: str) -> HttpResponse:
+    jobs.resume(job=access.get_run(public_id).job)
+    return _told(request, public_id, "The training goes on.")
+
+
+@require_POST
+def save_now(request: HttpRequest, public_id: str) -> HttpResponse:
+    jobs.ask(job=access.get_run(public_id).job, what="save")
+    return _told(request, public_id, "A checkpoint is saved after this step.")
+
+
+@require_POST
+def sample_now(request: HttpRequest, public_id: str) -> HttpResponse:
+    jobs.ask(job=access.get_run(public_id).job, what="sample")
+    return _told(request, public_id, "Pictures are drawn after this step.")
+
+
+def _told(request: HttpRequest, public_id: str, words: str) -> HttpResponse:
+    """The run again, with a toast; the whole page for a browser without scripts."""
     run = access.get_run(public_id)
-    jobs.request_cancel(job=run.job)
     if not is_fragment(request):
         return redirect(run.get_absolute_url())
-    fresh = _detail_context(request, access.get_run(public_id))
-    return toast(render(request, "training/detail.html#live", fresh), "The training is being stopped.", "info")
+    return toast(render(request, "training/detail.html#live", _detail_context(request, run)), words, "info")
 
 
 @require_POST
