@@ -156,6 +156,7 @@ def test_the_way_to_a_template_opens_it(client: Client, mira: Character) -> None
     shown = words(client.get(f"/characters/{mira.public_id}/captions?op=template"))
     assert 'id="edit-all" data-remember="caption-tools" open' in shown
     assert 'value="template" checked' in shown
+    assert "{#" not in shown
 
 
 def test_the_trigger_helper_warns_and_suggests(client: Client, db: None) -> None:
