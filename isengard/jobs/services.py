@@ -150,7 +150,7 @@ def reorder(*, job: Job, before: Job | None) -> Job:
 
     Conflict: one of them is not waiting any more, or they do not share a line."""
     with transaction.atomic():
-        line = list(_line_of(job).exclude(pk=job.pk).select_for_update(no_key=True))
+        line = list(line_of(job).exclude(pk=job.pk).select_for_update(no_key=True))
         if before is not None and before not in line:
             raise Conflict("not_in_line", "That job is no longer waiting in the same line. Reload the queue.")
         moved = Job.objects.queued().filter(pk=job.pk).update(position=_position(line, before))
@@ -173,7 +173,7 @@ def arrange(*, jobs: Sequence[str]) -> int:
             raise Conflict("not_in_line", "None of these jobs is waiting any more. Reload the queue.")
         if len({(job.lane, job.priority) for job in named}) > 1:
             raise Conflict("not_in_line", "These jobs do not wait in the same line.")
-        line = list(_line_of(named[0]).select_for_update(no_key=True))
+        line = list(line_of(named[0]).select_for_update(no_key=True))
         place = {public_id: number for number, public_id in enumerate(jobs)}
         line.sort(key=lambda job: place.get(job.public_id, len(place)))
         for number, job in enumerate(line):
@@ -189,7 +189,8 @@ def _end_of_line(lane: str) -> float:
     return max(last or 0.0, 0.0)
 
 
-def _line_of(job: Job) -> JobQuerySet:
+def line_of(job: Job) -> JobQuerySet:
+    """The queued jobs that compete with this one, first to last; paused ones keep their places."""
     return Job.objects.queued().filter(lane=job.lane, priority=job.priority).in_claim_order()
 
 

@@ -1,6 +1,8 @@
 """Pages about work as such: the top bar's status, the queue, the logs. Knows no product noun: a kind names its page."""
 
+from collections.abc import Callable
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
@@ -37,13 +39,19 @@ def _queue() -> dict[str, Any]:
     active = list(Job.objects.active().in_claim_order())
     running = [job for job in active if job.state == Job.State.RUNNING]
     reasons = services.queue_reasons(active)
-    waiting = [{"job": job, "reason": reasons[job.pk], "url": page_of(job)} for job in active if job not in running]
+    waiting = [job for job in active if job.state == Job.State.QUEUED]
     ended = Job.objects.exclude(pk__in=[job.pk for job in active]).newest_first()[:10]
     return {
         "running": [{"job": job, "url": page_of(job)} for job in running],
-        "waiting": waiting,
+        "lines": [_line(list(jobs), reasons) for _, jobs in groupby(waiting, lambda job: (job.priority, job.lane))],
         "ended": [{"job": job, "url": page_of(job)} for job in ended],
     }
+
+
+def _line(jobs: list[Job], reasons: dict[int, str]) -> dict[str, Any]:
+    """Jobs that wait in one line, in which they can be moved; called by what waits in it."""
+    rows = [{"job": job, "reason": reasons[job.pk], "url": page_of(job)} for job in jobs]
+    return {"label": ", ".join(dict.fromkeys(KINDS[job.kind].label for job in jobs)), "rows": rows}
 
 
 @require_GET
@@ -54,27 +62,75 @@ def queue(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def act(request: HttpRequest, public_id: str, action: str) -> HttpResponse:
-    """Cancel, retry or move up one job, then show the queue again (or go to the page that asked)."""
+    """Cancel, retry, pause, resume or move one job, then show the queue again (or go to the page that asked)."""
     job = get_object_or_404(Job, public_id=public_id)
-    said = _act(job, action)
-    if said is None:
-        return HttpResponseBadRequest("The queue knows cancel, retry and first.")
+    if action not in ACTIONS:
+        return HttpResponseBadRequest(f"The queue knows {', '.join(ACTIONS)}.")
+    return _answer(request, ACTIONS[action](job))
+
+
+@require_POST
+def arrange(request: HttpRequest) -> HttpResponse:
+    """The order into which somebody dragged a line: `job`, once for each, first to last."""
+    services.arrange(jobs=request.POST.getlist("job"))
+    return _answer(request, "The order was changed.")
+
+
+def _answer(request: HttpRequest, said: str) -> HttpResponse:
     if is_fragment(request):
         return toast(render(request, "jobs/queue.html#queue", _queue()), said)
     return redirect_to(request, reverse("jobs:queue"))
 
 
-def _act(job: Job, action: str) -> str | None:
-    if action == "cancel":
-        services.request_cancel(job=job)
-        return f"{job.label} is being cancelled."
-    if action == "retry":
-        return f"{services.retry(job=job).label} was queued again."
-    if action == "first":
-        line = Job.objects.queued().filter(lane=job.lane, priority=job.priority).in_claim_order()
-        services.reorder(job=job, before=line.exclude(pk=job.pk).first())
-        return f"{job.label} is next."
-    return None
+def _cancel(job: Job) -> str:
+    services.request_cancel(job=job)
+    return f"{job.label} is being cancelled."
+
+
+def _retry(job: Job) -> str:
+    return f"{services.retry(job=job).label} was queued again."
+
+
+def _pause(job: Job) -> str:
+    return f"{job.label} {'saves and pauses' if services.pause(job=job).is_pausing else 'is paused'}."
+
+
+def _resume(job: Job) -> str:
+    services.resume(job=job)
+    return f"{job.label} goes on."
+
+
+def _first(job: Job) -> str:
+    services.reorder(job=job, before=services.line_of(job).exclude(pk=job.pk).first())
+    return f"{job.label} is next."
+
+
+def _up(job: Job) -> str:
+    return _moved(job, -1)
+
+
+def _down(job: Job) -> str:
+    return _moved(job, 1)
+
+
+def _moved(job: Job, places: int) -> str:
+    line = list(services.line_of(job))
+    if job in line:
+        others = [other for other in line if other != job]
+        others.insert(max(line.index(job) + places, 0), job)
+        services.arrange(jobs=[other.public_id for other in others])
+    return f"{job.label} was moved."
+
+
+ACTIONS: dict[str, Callable[[Job], str]] = {
+    "cancel": _cancel,
+    "retry": _retry,
+    "pause": _pause,
+    "resume": _resume,
+    "first": _first,
+    "up": _up,
+    "down": _down,
+}
 
 
 @require_GET

@@ -82,9 +82,10 @@ document.addEventListener("htmx:responseError", ({ detail: { xhr, elt } }) => {
   const message = failureSentence(xhr.status, contentType(xhr), xhr.responseText);
   toast({ message, level: "error", correlation: lastCorrelation });
 });
-// A 422 with a form in it is shown in place; with JSON in it there is nothing to swap.
+// A 422 with a form in it is shown in place; with JSON in it there is nothing to swap. A list is not refreshed under a dragging hand.
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-  if (detail.xhr.status >= 400 && contentType(detail.xhr).includes("json")) detail.shouldSwap = false;
+  const dragging = one(".sortable-chosen") && detail.requestConfig.verb === "get";
+  if (dragging || (detail.xhr.status >= 400 && contentType(detail.xhr).includes("json"))) detail.shouldSwap = false;
 });
 
 // Lost connection: said once, with the time of what is shown
@@ -118,7 +119,6 @@ function change(name, value) {
   remember(name, value);
   document.dispatchEvent(new Event("ui:theme"));
 }
-// Clicks
 async function copy(text) {
   // Outside of localhost the clipboard needs https; selecting a throw-away field works everywhere.
   if (navigator.clipboard) await navigator.clipboard.writeText(text);
@@ -152,7 +152,6 @@ document.addEventListener("click", (event) => {
   }
 });
 
-// Keyboard
 const typing = (element) => element.closest("input:not([type=checkbox], [type=radio], [type=range]), textarea, select, [contenteditable]");
 const topmost = () => all("dialog[open]").at(-1) ?? one("main");
 const GO = { c: 0, d: 1, t: 2, g: 3 };
@@ -203,6 +202,7 @@ document.addEventListener("scroll", ({ target }) => {
 function dress(node) {
   const within = (selector) => [...(node.matches(selector) ? [node] : []), ...all(selector, node)];
   for (const element of within("[data-tint]")) element.style.setProperty("--tint", element.dataset.tint);
+  for (const element of window.Sortable ? within("[data-sortable]") : []) new Sortable(element, { handle: "[data-grip]", animation: 150 });
   for (const element of within("[data-focus]")) element.style.setProperty("--focus", element.dataset.focus);
   for (const element of within("[data-scroll-end]")) {
     element.scrollTo(scrolledAway.get(element.dataset.scrollEnd) ?? { left: element.scrollWidth, top: element.scrollHeight });

@@ -7,9 +7,10 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 
+from characters.models import Character
 from isengard.jobs.joblog import JobLog
 from isengard.jobs.models import Job, Worker
-from tests.pages.rows import HTMX, pictured, queries, text
+from tests.pages.rows import HTMX, pictured, queries, text, trained
 
 STATUS, QUEUE, LOGS = reverse("status"), reverse("jobs:queue"), reverse("logs")
 pytestmark = pytest.mark.django_db
@@ -61,6 +62,49 @@ def test_a_waiting_job_can_be_moved_to_the_front(client: Client, volume: object)
     first, second = pictured(state="queued", made=0).job, pictured(state="queued", made=0).job
     act(client, second, "first")
     assert list(Job.objects.queued().in_claim_order()) == [second, first]
+
+
+def waiting(count: int) -> list[Job]:
+    return [pictured(state="queued", made=0).job for _ in range(count)]
+
+
+def order() -> list[Job]:
+    return list(Job.objects.queued().in_claim_order())
+
+
+def test_a_line_takes_the_order_it_was_dragged_into(client: Client, volume: object) -> None:
+    first, second, third = waiting(3)
+    dragged = {"job": [job.public_id for job in (third, first, second)]}
+    answer = client.post(reverse("jobs:arrange"), dragged, headers=HTMX)
+    assert order() == [third, first, second] and "The order was changed." in answer.headers["HX-Trigger"]
+
+
+@pytest.mark.parametrize(("action", "places"), [("up", [1, 0, 2]), ("down", [0, 2, 1])])
+def test_a_waiting_job_is_moved_by_keyboard(client: Client, volume: object, action: str, places: list[int]) -> None:
+    jobs = waiting(3)
+    act(client, jobs[1], action)
+    assert order() == [jobs[place] for place in places]
+
+
+def test_a_waiting_job_can_be_paused_and_resumed(client: Client, volume: object) -> None:
+    (job,) = waiting(1)
+    paused = act(client, job, "pause")
+    assert "is paused" in paused.headers["HX-Trigger"] and f'id="resume-{job.public_id}"' in text(paused)
+    resumed = act(client, job, "resume")
+    assert "goes on" in resumed.headers["HX-Trigger"] and f'id="pause-{job.public_id}"' in text(resumed)
+
+
+def test_a_running_job_can_be_paused(client: Client, volume: object) -> None:
+    job = pictured(state="running", made=0).job
+    answer = act(client, job, "pause")
+    assert "saves and pauses" in answer.headers["HX-Trigger"] and ">pausing<" in text(answer)
+
+
+def test_lines_that_cannot_be_mixed_stand_apart(client: Client, volume: object, mira: Character) -> None:
+    waiting(2)
+    trained(mira)
+    lines = client.get(QUEUE).context["lines"]
+    assert [(line["label"], len(line["rows"])) for line in lines] == [("Pictures", 2), ("Training", 1)]
 
 
 def test_a_failed_job_can_be_queued_again(client: Client, volume: object) -> None:
