@@ -31,10 +31,10 @@ def library(request: HttpRequest) -> HttpResponse:
     if before.isdecimal():
         found = found.filter(pk__lt=int(before[:18]))
     rows = shown.rows(found.newest_first()[: PAGE + 1])
-    more = f"{reverse('training:loras')}?{urlencode({**asked, 'before': rows[PAGE - 1]['lora'].pk})}"
+    more = len(rows) > PAGE and urlencode({**asked, "before": rows[PAGE - 1]["lora"].pk})
     context = {
         "rows": rows[:PAGE],
-        "next_url": more if len(rows) > PAGE else "",
+        "next_url": f"{reverse('training:loras')}?{more}" if more else "",
         "asked": asked,
         "filtered": any(asked.values()),
         "characters": Character.objects.filter(loras__isnull=False).distinct().order_by("name"),
