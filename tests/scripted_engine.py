@@ -25,19 +25,21 @@ from typing import Any
 
 from isengard.engine import rundir, serve
 from isengard.engine.errors import EngineError
-from isengard.engine.events import Event, Sink, Stop
+from isengard.engine.events import Asks, Event, Sink, Stop
 
 COMMAND = (sys.executable, "-m", "tests.scripted_engine")
 DEFAULTS: dict[str, Any] = {"steps": 5, "delay": 0.01, "metrics": True, "samples": 0, "checkpoints": 0}
 
 
-def work(spec: Event, sink: Sink, stop: Stop) -> Event:
+def work(spec: Event, sink: Sink, stop: Stop, asks: Asks) -> Event:
     script = {**DEFAULTS, **json.loads(os.environ.get("SCRIPTED_ENGINE", "{}")), **spec.get("script", {})}
     if script.get("child"):
         sink("log", level="INFO", event="child", message="", fields={"pid": subprocess.Popen(["sleep", "600"]).pid})
     if script.get("say"):
         sink("log", fields={}, **script["say"])
-    return train(spec, script, sink, stop) if spec["kind"] == "train" else generate(spec, script, sink, stop)
+    if spec["kind"] == "train":
+        return train(spec, script, sink, stop, asks)
+    return generate(spec, script, sink, stop)
 
 
 def warm_up() -> None:
@@ -45,7 +47,7 @@ def warm_up() -> None:
     os.environ["SCRIPTED_ENGINE_WARM"] = "1"
 
 
-def train(spec: Event, script: Event, sink: Sink, stop: Stop) -> Event:
+def train(spec: Event, script: Event, sink: Sink, stop: Stop, asks: Asks) -> Event:
     run, steps = Path(spec.get("run_dir") or "."), int(script["steps"])
     sink("stage", stage="training", message="warm" if os.environ.get("SCRIPTED_ENGINE_WARM") else "scripted")
     first = rundir.step_of(rundir.states(run)[-1]) if script.get("resume") and rundir.states(run) else 0
@@ -63,10 +65,11 @@ def train(spec: Event, script: Event, sink: Sink, stop: Stop) -> Event:
                 speed=1 / script["delay"],
                 seconds=step * script["delay"],
             )
-        if due(step, steps, script["samples"]):
+        wanted = asks()
+        if due(step, steps, script["samples"]) or "sample" in wanted:
             sample(spec, run, step, sink)
         stopped = stop() and not script.get("ignore_stop")
-        if due(step, steps, script["checkpoints"]) or (stopped and script["checkpoints"]):
+        if due(step, steps, script["checkpoints"]) or (stopped and script["checkpoints"]) or "save" in wanted:
             checkpoint(run, step, sink)
         if stopped:
             break
@@ -129,7 +132,8 @@ def checkpoint(run: Path, step: int, sink: Sink) -> None:
     path, state = rundir.checkpoint(run, step), rundir.state(run, step)
     size = write(path, lora(step))
     write(state, b"scripted")
-    sink("checkpoint", path=str(path), step=step, size_bytes=size, state=str(state))
+    kept = [{"step": rundir.step_of(saved), "reason": "scripted"} for saved in rundir.checkpoints(run)]
+    sink("checkpoint", path=str(path), step=step, size_bytes=size, state=str(state), loss=1 / step, kept=kept)
 
 
 def write(path: Path, data: bytes) -> int:

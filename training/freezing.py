@@ -11,6 +11,8 @@ from typing import Any
 from characters.framing import crops
 from characters.models import ReferenceImage
 from isengard import storage
+from isengard.engine import parameters
+from isengard.engine.params import BadParam
 from isengard.engine.specs import TrainImage
 from isengard.errors import Invalid
 from isengard.jobs.models import Job
@@ -50,6 +52,14 @@ def _frozen_mask(image: ReferenceImage, key: str) -> str:
     with storage.replacing(storage.absolute(key)) as part:
         shutil.copyfile(storage.absolute(image.mask), part)
     return key
+
+
+def settle(params: dict[str, Any], photos: Sequence[Photo]) -> dict[str, Any]:
+    """The parameters with the number of steps that so many pictures mean. Invalid: they contradict each other."""
+    try:
+        return parameters.settled(params, sum(len(photo["crops"]) or 1 for photo in photos))
+    except BadParam as error:
+        raise Invalid("bad_param", str(error)) from error
 
 
 def refreeze(photo: Photo, old: Job, new: Job) -> Photo:

@@ -17,7 +17,6 @@ from training import bases, freezing, presets, prompts
 from training.models import Lora, TrainingRun
 
 FEW_PHOTOS = 5
-UNWIRED = {name: reason for name, (_, _, reason) in offers.UNWIRED_TRAINING.items()}
 
 
 def start_training(
@@ -64,7 +63,7 @@ def training_params(base: str, values: dict[str, Any]) -> dict[str, Any]:
     method = values.pop("method", "lora")
     if method not in {"lora", None}:
         raise Invalid("unsupported_method", f"The training method {method!r} is not available here. Use lora.")
-    return bases.clean(catalog.training_params(base), values, UNWIRED)
+    return bases.clean(catalog.training_params(base), values, offers.unwired_training(base))
 
 
 def _submit(
@@ -80,15 +79,16 @@ def _submit(
         _refuse_second(character)
         job = jobs.submit(kind="training", label=f"Training {character.name}", correlation_id=correlation_id)
         undo.callback(storage.remove, storage.run_key(job.public_id))
+        photos = [freezing.freeze(image, job, character.trigger_word, params) for image in images]
         run = TrainingRun.objects.create(
             job=job,
             character=character,
             preset=preset,
             base=base,
-            params=params,
+            params=freezing.settle(params, photos),
             trigger_word=character.trigger_word,
             class_word=prompts.class_word(character.description, *(image.caption for image in images)),
-            photos=[freezing.freeze(image, job, character.trigger_word, params) for image in images],
+            photos=photos,
             warnings=[*warnings(character, len(images)), *freezing.warnings(images, params)],
         )
         undo.pop_all()

@@ -16,12 +16,28 @@ GIB = 1 << 30
 TRAINING_VRAM = 28 * GIB
 DRAWING_VRAM = 34 * GIB
 
+Unwired = tuple[str, list[str], str]  # type, what it would be, why it is not
+
 # Asked for by clients of earlier systems; nothing here reads them.
-UNWIRED_TRAINING = {
-    "optimizer": ("enum", ["adamw"], "The engine always trains with AdamW."),
-    "scheduler": ("enum", ["constant"], "The schedule is fixed; the warm-up can be set."),
-    "network_alpha": ("int", [], "Alpha always equals the rank, so that a strength of 1 is what was trained."),
+UNWIRED_TRAINING: dict[str, Unwired] = {
+    "scheduler": ("enum", ["constant"], "It is called lr_schedule here: constant, linear or cosine."),
+    "network_alpha": ("int", [], "It is called lora_alpha here."),
     "caption_strategy": ("enum", ["natural"], "A photo's own caption is used, else a short one with the trigger word."),
+    "min_snr_gamma": (
+        "float",
+        [],
+        "Min-SNR weights the noise levels of models that learned to predict noise; this family learns a flow, where "
+        "timestep_sampling does that work.",
+    ),
+    "noise_offset": ("float", [], "A flow starts from pure noise, so it knows dark and bright pictures without it."),
+    "network_dropout": ("float", [], "Caption dropout, weight decay and preservation keep a LoRA general here."),
+    "train_text_encoder": ("bool", [], "The text encoders are read once and freed; the LoRA acts on the denoiser."),
+}
+# Those that some bases have and others cannot have.
+UNWIRED_ELSEWHERE: dict[str, Unwired] = {
+    "training_guidance": ("float", [], "This base has no guidance input, so there is nothing to tell it."),
+    "precision": ("enum", [], "This base is so small that it always learns in fp32."),
+    "quantize": ("enum", [], "This base is so small that 8 bits would save nothing."),
 }
 TOGGLES = {
     "use_upscale": ("Upscale", "There is no upscaling model in this engine."),
@@ -34,17 +50,27 @@ TOGGLES = {
 def training(key: str, models_dir: Path) -> dict[str, Any]:
     """TrainingCapabilities of a base: method, backend, bases that can be trained now, every knob with its type,
     bounds and default, and the knobs that clients of earlier systems look for in vain."""
-    unwired = {
-        name: {"type": kind, "wired": False, "reason": reason, **({"options": options} if options else {})}
-        for name, (kind, options, reason) in UNWIRED_TRAINING.items()
-    }
     return {
         "method": "lora",
         "backend": BACKEND,
         "base_model": key,
         "base_models": [base.key for base in catalog.BASES.values() if not why_not_train(base, models_dir, probe())],
         "parameters": schemas(catalog.training_params(key)),
-        "unavailable_parameters": unwired,
+        "unavailable_parameters": _unwired_schemas(key),
+    }
+
+
+def unwired_training(key: str) -> dict[str, str]:
+    """Names that other systems or bases have and a training on this base has not, each with the reason."""
+    return {name: schema["reason"] for name, schema in _unwired_schemas(key).items()}
+
+
+def _unwired_schemas(key: str) -> dict[str, dict[str, Any]]:
+    known = {param.name for param in catalog.training_params(key)}
+    return {
+        name: {"type": kind, "wired": False, "reason": reason, **({"options": options} if options else {})}
+        for name, (kind, options, reason) in (UNWIRED_TRAINING | UNWIRED_ELSEWHERE).items()
+        if name not in known
     }
 
 

@@ -4,9 +4,9 @@ Defaults: for FLUX.1-dev the middle of published practice (rank = alpha 16, 1e-4
 training, sampling at 3.5); for Pocket what was measured on it. Imports no torch."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from isengard.engine.params import Param
+from isengard.engine.params import BadParam, Param
 
 if TYPE_CHECKING:
     from isengard.engine.catalog import Base
@@ -28,10 +28,11 @@ LEARNING_RATE = Param(
     type="float",
     default=1e-4,
     min=1e-6,
-    max=1e-2,
+    max=1,
     step=1e-6,
     label="Learning rate",
-    help="How much each step changes. Higher learns faster and breaks sooner.",
+    help="How much each step changes. Higher learns faster and breaks sooner. At most 0.01, but for Prodigy, which "
+    "finds the rate itself: there it is a factor of what was found, and 1 is right.",
 )
 LORA_RANK = Param(
     name="lora_rank",
@@ -41,14 +42,115 @@ LORA_RANK = Param(
     label="LoRA rank",
     help="How much the LoRA can hold, and how large its file is. 16 is enough for one face.",
 )
+LORA_ALPHA = Param(
+    name="lora_alpha",
+    type="float",
+    default=0.0,
+    min=0,
+    max=256,
+    step=1,
+    label="LoRA alpha",
+    help="What the LoRA learns counts alpha ÷ rank: half the rank is as half the learning rate. 0: the same as the "
+    "rank. The finished file has it worked in, so a strength of 1 is always what was trained.",
+    expert=True,
+)
 LORA_LAYERS = Param(
     name="lora_layers",
     type="enum",
     default="blocks",
-    choices=("blocks", "blocks and prompt"),
+    choices=("attention", "blocks", "blocks and prompt"),
     label="Layers",
-    help="What the LoRA changes. blocks: attention and MLP, as is usual. blocks and prompt: also the two layers where "
-    "the whole prompt enters; the trigger word is told from other names much sooner, but fewer tools know such files.",
+    help="What the LoRA changes. attention: a small file and a quick step, and less likeness. blocks: attention and "
+    "MLP, as is usual. blocks and prompt: also the two layers where the whole prompt enters; the trigger word is told "
+    "from other names much sooner, but fewer tools know such files.",
+    expert=True,
+)
+STEPS_PER_IMAGE = Param(
+    name="steps_per_image",
+    type="int",
+    default=0,
+    min=0,
+    max=500,
+    step=5,
+    unit="steps",
+    label="Steps per photo",
+    help="Sets the number of steps from the number of photos, instead of Steps: 100 is the middle of what is published "
+    "for one face. 0: Steps counts.",
+    expert=True,
+)
+OPTIMIZER = Param(
+    name="optimizer",
+    type="enum",
+    default="adamw",
+    choices=("adamw", "adamw8bit", "prodigy", "adafactor"),
+    label="Optimizer",
+    help="How a step is made of what was seen. adamw: usual and quick. adamw8bit: a quarter of its memory. prodigy: "
+    "finds the learning rate itself (set it to 1). adafactor: least memory; some lose likeness with it.",
+    expert=True,
+)
+WEIGHT_DECAY = Param(
+    name="weight_decay",
+    type="float",
+    default=1e-4,
+    min=0,
+    max=1,
+    step=1e-5,
+    label="Weight decay",
+    help="How strongly each step pulls the LoRA back towards no change.",
+    expert=True,
+)
+TIMESTEP_SAMPLING = Param(
+    name="timestep_sampling",
+    type="enum",
+    default="sigmoid",
+    choices=("sigmoid", "uniform", "shift"),
+    label="Noise levels",
+    help="Which noise levels it learns at. sigmoid: mostly the middle ones, where a face takes shape. uniform: all "
+    "alike. shift: as in drawing at this size, more of the strong ones, where the composition is made.",
+    expert=True,
+)
+TRAINING_GUIDANCE = Param(
+    name="training_guidance",
+    type="float",
+    default=1.0,
+    min=1,
+    max=10,
+    step=0.5,
+    label="Guidance in training",
+    help="The guidance scale that the model is told while it learns. Nearly everybody trains with 1 and draws with 3 "
+    "to 4.",
+    expert=True,
+)
+EMA_DECAY = Param(
+    name="ema_decay",
+    type="float",
+    default=0.0,
+    min=0,
+    max=0.9999,
+    step=0.001,
+    label="Average over steps (EMA)",
+    help="Previews, checkpoints and the LoRA are a running average of the last steps: 0.99 is about the last hundred, "
+    "and steadier than the last step alone. 0: the last step as it is.",
+    expert=True,
+)
+GRADIENT_CHECKPOINTING = Param(
+    name="gradient_checkpointing",
+    type="enum",
+    default="auto",
+    choices=("auto", "on", "off"),
+    label="Gradient checkpointing",
+    help="Computes parts of a step twice instead of keeping them in memory: a third slower, far less memory. auto: "
+    "only where memory asks for it.",
+    expert=True,
+)
+QUANTIZE = Param(
+    name="quantize",
+    type="enum",
+    default="none",
+    choices=("none", "int8"),
+    label="Quantised base",
+    help="Keeps the base's large layers in 8 bits while it learns: half the memory of bf16, a little slower, hardly a "
+    "difference in the LoRA. The LoRA fits the base as it is.",
     expert=True,
 )
 RESOLUTION = Param(
@@ -112,10 +214,11 @@ MAX_CHECKPOINTS = Param(
     type="int",
     default=2,
     min=1,
-    max=4,
+    max=20,
     step=1,
     label="Checkpoints to keep",
-    help="Older ones are deleted. The finished LoRA is always kept.",
+    help="The newest, the one with the lowest loss, and others spread over the training. Pinned ones come on top; the "
+    "finished LoRA is always kept.",
 )
 SEED = Param(
     name="seed",
@@ -238,13 +341,67 @@ TRAINING = (
     CLASS_IMAGES,
     MASKED_LOSS,
     PRESERVATION,
+    LORA_ALPHA,
+    STEPS_PER_IMAGE,
+    OPTIMIZER,
+    WEIGHT_DECAY,
+    TIMESTEP_SAMPLING,
+    EMA_DECAY,
+    GRADIENT_CHECKPOINTING,
 )
 # What a training meant that was stored before these knobs existed.
-BEFORE = {"lora_layers": "blocks", "lr_schedule": "constant", "preservation": 0.0}
+BEFORE = {
+    "lora_layers": "blocks",
+    "lr_schedule": "constant",
+    "preservation": 0.0,
+    "lora_alpha": 0.0,
+    "steps_per_image": 0,
+    "optimizer": "adamw",
+    "weight_decay": 1e-4,
+    "timestep_sampling": "sigmoid",
+    "training_guidance": 1.0,
+    "ema_decay": 0.0,
+    "gradient_checkpointing": "auto",
+    "quantize": "none",
+}
+HIGHEST_RATE = 1e-2
+LEAST_FACTOR = 0.01  # of the rate that Prodigy finds
 
 
 def flux_training(base: "Base") -> tuple[Param, ...]:
-    return (*TRAINING, PRECISION)
+    """Those that train another's weights: bf16, a guidance input to answer to, a size that may not fit."""
+    own = (TRAINING_GUIDANCE,) if base.guidance == "embedded" else ()
+    return (*TRAINING, *own, PRECISION, QUANTIZE)
+
+
+def settled(params: dict[str, Any], pictures: int) -> dict[str, Any]:
+    """The parameters of a training on so many pictures (crops count), `steps` being what will be taken.
+
+    Asked twice it gives the same. BadParam: values that contradict each other."""
+    params = {**params, "steps": steps_of(params, pictures)}
+    _refuse_contradictions(params)
+    return params
+
+
+def steps_of(params: dict[str, Any], pictures: int) -> int:
+    """How many steps a training on so many pictures takes: `steps_per_image` of each, where it is set."""
+    wanted = int(params.get("steps_per_image", 0)) * pictures
+    return min(wanted, int(STEPS.max or wanted)) if wanted else int(params["steps"])
+
+
+def _refuse_contradictions(params: dict[str, Any]) -> None:
+    rate, warmup, steps = params["learning_rate"], params["warmup_steps"], params["steps"]
+    if params.get("optimizer") == "prodigy":
+        if rate < LEAST_FACTOR:
+            text = (
+                f"learning_rate is {rate:g}, but Prodigy finds the rate and takes this as a factor of it: set it to 1."
+            )
+            raise BadParam("learning_rate", text)
+    elif rate > HIGHEST_RATE:
+        raise BadParam("learning_rate", f"learning_rate is {rate:g}, but must be at most {HIGHEST_RATE:g}.")
+    if warmup >= steps:
+        text = f"warmup_steps is {warmup}, but the training has only {steps} steps. Choose fewer, about a tenth."
+        raise BadParam("warmup_steps", text)
 
 
 def pocket_training(base: "Base") -> tuple[Param, ...]:

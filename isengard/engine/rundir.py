@@ -4,12 +4,14 @@
     run_dir/checkpoints/000250.safetensors   the LoRA as it was after that step
     run_dir/state/000250.safetensors         everything needed to go on from there; only the newest is kept
     run_dir/lora.safetensors                 the finished LoRA
+    run_dir/pinned.json                      [step, …]: checkpoints that must keep their files; the web side writes it
 
 Files appear whole or not at all: written under a temporary name, synced, then renamed."""
 
+import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +32,21 @@ def state(run: Path, step: int) -> Path:
 
 def final(run: Path) -> Path:
     return run / "lora.safetensors"
+
+
+def pinned(run: Path) -> set[int]:
+    """Steps whose checkpoints nobody may delete, as the file says now; none where it is missing or damaged."""
+    try:
+        steps = json.loads((run / "pinned.json").read_text())
+        return {int(step) for step in steps}
+    except (OSError, ValueError, TypeError):
+        return set()
+
+
+def pin(run: Path, steps: Iterable[int]) -> None:
+    """Says anew which checkpoints are pinned; a training that runs hears it at its next one."""
+    with replacing(run / "pinned.json") as part:
+        part.write_text(json.dumps(sorted(steps)))
 
 
 def step_of(path: Path) -> int:

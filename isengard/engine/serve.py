@@ -20,13 +20,12 @@ from queue import SimpleQueue
 from types import FrameType, TracebackType
 from typing import Any
 
-import psutil
-
 from isengard.engine.errors import EngineError
-from isengard.engine.events import Event, Sink, Stop
+from isengard.engine.events import WHAT_CAN_BE_ASKED, Asks, Event, Sink, Stop
+from isengard.engine.gauges import Gauges
 
 # A job from its spec (plain JSON) to the fields of its `result`.
-Work = Callable[[Event, Sink, Stop], Event]
+Work = Callable[[Event, Sink, Stop, Asks], Event]
 
 HEARTBEAT = 2.0
 LOCK_WAIT = 30.0
@@ -100,6 +99,7 @@ class Server:
         self._work, self._writer, self._facts, self._warm_up = work, writer, facts, warm_up
         self._commands: SimpleQueue[Event | None] = SimpleQueue()
         self._stopped: set[str] = set()
+        self._asked: set[tuple[str, str]] = set()
         self._quitting = threading.Event()
         self._job = ""
 
@@ -125,15 +125,25 @@ class Server:
         self._job = job = str(spec.get("job", ""))
         sink = JobSink(self._writer, job, command.get("correlation_id", ""))
         try:
-            result = self._work(spec, sink, lambda: self._quitting.is_set() or job in self._stopped)
+            result = self._work(spec, sink, lambda: self._is_to_stop(job), lambda: self._asks_of(job))
         except EngineError as error:
             sink("error", **fields_of(error, last_lines(error)))
             return False
         finally:
             self._stopped.discard(job)
+            self._asks_of(job)
         sink("result", **result)
         self._job = ""
         return True
+
+    def _is_to_stop(self, job: str) -> bool:
+        return self._quitting.is_set() or job in self._stopped
+
+    def _asks_of(self, job: str) -> set[str]:
+        """Taken once: the next call knows nothing of them."""
+        taken = {(whose, what) for whose, what in tuple(self._asked) if whose == job}
+        self._asked.difference_update(taken)
+        return {what for _, what in taken}
 
     def _begin(self) -> None:
         sys.excepthook = self._on_crash
@@ -141,9 +151,9 @@ class Server:
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
     def _beat(self) -> None:
-        process = psutil.Process()
+        gauges = Gauges(self._facts.get("gpu_uuid", ""))
         while True:
-            self._writer("heartbeat", rss_bytes=process.memory_info().rss)
+            self._writer("heartbeat", **gauges())
             time.sleep(HEARTBEAT)
 
     def _read_commands(self) -> None:
@@ -163,9 +173,14 @@ class Server:
             self._commands.put(command)
         elif command["cmd"] == "run":
             self._stopped.discard(str(command["spec"].get("job", "")))
+            self._asks_of(str(command["spec"].get("job", "")))
             self._commands.put(command)
         elif command["cmd"] == "stop":
             self._stopped.add(str(command["job"]))
+        elif command["cmd"] == "ask" and command["what"] in WHAT_CAN_BE_ASKED:
+            self._asked.add((str(command["job"]), command["what"]))
+        elif command["cmd"] == "ask":
+            raise ValueError(command["what"])
         elif command["cmd"] == "quit":
             self._quit()
 

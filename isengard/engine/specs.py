@@ -40,7 +40,11 @@ class TrainSpec:
     """One LoRA training. `params` holds exactly the names of `catalog.training_params(base)`, validated.
 
     The engine writes below `run_dir` (run directory layout: rundir.py) and `cache_dir` only. `resume_from` is a resume
-    state inside `run_dir` written by an earlier attempt, or None. `prompts` are the sample prompts with the trigger."""
+    state written by an earlier attempt (in `run_dir`) or by the training that this one goes on with, or None. `prompts`
+    are the sample prompts with the trigger.
+
+    `start`: fresh; longer goes on with the steps and the optimizer in `resume_from`; warm begins anew from the weights
+    in `init_lora`, a LoRA file of the same base."""
 
     job: str
     base: BaseModel
@@ -54,6 +58,8 @@ class TrainSpec:
     resume_from: str | None = None
     # Names for the exported file's header (title, character): no path of this machine ever goes in.
     title: str = ""
+    start: Literal["fresh", "longer", "warm"] = "fresh"
+    init_lora: str | None = None
     kind: Literal["train"] = "train"
 
     def to_dict(self) -> dict[str, Any]:

@@ -30,6 +30,15 @@ TRAIN_PARAMS: dict[str, Any] = {
     "lr_schedule": "constant",
     "masked_loss": 1.0,
     "preservation": 0.0,
+    "lora_alpha": 0.0,
+    "steps_per_image": 0,
+    "optimizer": "adamw",
+    "weight_decay": 1e-4,
+    "timestep_sampling": "sigmoid",
+    "training_guidance": 1.0,
+    "ema_decay": 0.0,
+    "gradient_checkpointing": "auto",
+    "quantize": "none",
 }
 
 

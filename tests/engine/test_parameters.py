@@ -38,7 +38,24 @@ TRAINING: dict[str, Any] = {
     "preservation": 1.0,
     "masked_loss": 0.1,
     "precision": "bf16",
+    "lora_alpha": 2.0,
+    "steps_per_image": 1,
+    "optimizer": "adafactor",
+    "weight_decay": 0.5,
+    "timestep_sampling": "uniform",
+    "training_guidance": 4.0,
+    "ema_decay": 0.9,
+    "gradient_checkpointing": "on",
+    "quantize": "int8",
 }
+# Knobs of more than two choices, each against the usual one.
+CHOICES = [
+    ("optimizer", "adamw8bit"),
+    ("optimizer", "prodigy"),
+    ("timestep_sampling", "shift"),
+    ("lora_layers", "attention"),
+    ("lr_schedule", "cosine"),
+]
 DRAWING: dict[str, Any] = {
     "width": 48,
     "height": 48,
@@ -58,7 +75,10 @@ Trained = tuple[Any, ...]
 def train(
     tiny: BaseModel, photos: tuple[TrainImage, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., tuple[Path, Trained]]:
-    """The finished LoRA of a short training, and all that can be seen of it: its bytes, its events, its checkpoints."""
+    """The finished LoRA of a short training, and all that can be seen of it: its bytes, its events, its checkpoints,
+    how often a block was computed."""
+    from diffusers.models.transformers.transformer_flux import FluxSingleTransformerBlock
+
     from isengard.engine.trainer import loop
 
     @lru_cache
@@ -69,13 +89,27 @@ def train(
         spec = TrainSpec(
             "train-1", tiny, str(folder), str(folder / "cache"), photos, "ohwx", "woman", prompts, params
         )  # fmt: skip
-        loop.train(spec, events, lambda: False)
+        with pytest.MonkeyPatch.context() as patch:
+            computed = _counted(patch, FluxSingleTransformerBlock)
+            loop.train(spec, events, lambda: False)
         lora = folder / "lora.safetensors"
         heard = [(event["type"], event.get("step"), event.get("prompt")) for event in events if event["type"] in KEPT]
         kept = sorted(path.name for path in (folder / "checkpoints").iterdir())
-        return lora, (_tensors(lora), heard, kept)
+        return lora, (_tensors(lora), heard, kept, len(computed))
 
     return run
+
+
+def _counted(patch: pytest.MonkeyPatch, block: Any) -> list[None]:
+    """Grows by one whenever such a block computes."""
+    forward, computed = block.forward, list[None]()
+
+    def counting(self: Any, *given: Any, **more: Any) -> Any:
+        computed.append(None)
+        return forward(self, *given, **more)
+
+    patch.setattr(block, "forward", counting)
+    return computed
 
 
 def _tensors(lora: Path) -> str:
@@ -106,9 +140,18 @@ def test_the_same_training_twice_is_the_same_to_the_last_bit(train: Callable[...
     assert train()[1] == train.__wrapped__()[1]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", list(TRAINING))
-def test_each_training_knob_changes_the_training(name: str, train: Callable[..., tuple[Path, Trained]]) -> None:
-    assert train(name, TRAINING[name])[1] != train()[1]
+@pytest.mark.parametrize(("name", "value"), [*TRAINING.items(), *CHOICES])
+def test_each_training_knob_changes_the_training(
+    name: str, value: Any, train: Callable[..., tuple[Path, Trained]]
+) -> None:
+    assert train(name, value)[1] != train()[1]
+
+
+def test_every_choice_of_a_training_knob_is_told_from_the_others(
+    train: Callable[..., tuple[Path, Trained]],
+) -> None:
+    seen = {name: train("optimizer", name)[1][0] for name in ("adamw8bit", "prodigy", "adafactor")}
+    assert len({*seen.values(), train()[1][0]}) == 4
 
 
 def changed(spec: GenerateSpec, name: str) -> GenerateSpec:

@@ -1,15 +1,18 @@
 """A training that was interrupted and went on is, bit for bit, the training that was not."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("torch")
 
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from isengard.engine import parameters, rundir
 from isengard.engine.specs import TrainSpec
@@ -54,6 +57,52 @@ def test_loss_curve_and_weights_equal_those_of_an_uninterrupted_training(train_s
     loop.train(whole, straight, go_on)
     before, after = interrupted(parts, at=3), resumed(parts)
     assert losses(before) | losses(after) == losses(straight)
+    one, two = (load_file(rundir.final(Path(spec.run_dir))) for spec in (whole, parts))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"optimizer": "prodigy", "learning_rate": 1.0},
+        {"optimizer": "adafactor"},
+        {"optimizer": "adamw8bit"},
+        {"ema_decay": 0.9},
+        {"lora_alpha": 2.0, "lora_layers": "attention", "timestep_sampling": "shift"},
+        {"quantize": "int8", "gradient_checkpointing": "on"},
+    ],
+    ids=lambda knobs: " ".join(map(str, knobs.values())),
+)
+def test_whatever_is_learnt_with_it_goes_on_to_the_last_bit(train_spec: Make, knobs: dict[str, Any]) -> None:
+    whole, parts = train_spec("whole", **knobs), train_spec("parts", **knobs)
+    straight = Events()
+    loop.train(whole, straight, go_on)
+    before, after = interrupted(parts, at=3), resumed(parts)
+    assert losses(before) | losses(after) == losses(straight)
+    one, two = (load_file(rundir.final(Path(spec.run_dir))) for spec in (whole, parts))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_what_a_checkpoint_says_of_its_loss_does_not_depend_on_interruptions(train_spec: Make) -> None:
+    whole, parts = train_spec("whole"), train_spec("parts")
+    straight = Events()
+    loop.train(whole, straight, go_on)
+    interrupted(parts, at=3)
+    assert resumed(parts).of("checkpoint")[-1]["loss"] == straight.of("checkpoint")[-1]["loss"]
+
+
+def test_a_state_from_before_other_optimizers_goes_on_to_the_last_bit(train_spec: Make) -> None:
+    whole, parts = train_spec("whole"), train_spec("parts")
+    loop.train(whole, Events(), go_on)
+    interrupted(parts, at=3)
+    state = rundir.states(Path(parts.run_dir))[-1]
+    with safe_open(state, framework="pt") as file:
+        header = file.metadata()
+    facts = json.loads(header["isengard_state"])
+    old = {name: fact for name, fact in facts.items() if name not in {"optimizer", "recent", "losses"}}
+    tensors = {name: tensor for name, tensor in load_file(state).items() if not name.startswith("step.")}
+    save_file(tensors, state, metadata={**header, "isengard_state": json.dumps(old)})
+    resumed(parts)
     one, two = (load_file(rundir.final(Path(spec.run_dir))) for spec in (whole, parts))
     assert all(torch.equal(one[key], two[key]) for key in one)
 

@@ -78,7 +78,8 @@ def test_ready_names_the_process_and_the_device(start: Callable[..., Engine]) ->
 
 
 def test_it_beats_while_it_waits(engine: Engine) -> None:
-    assert engine.until("heartbeat")[-1]["rss_bytes"] > 1_000_000
+    beat = engine.until("heartbeat")[-1]
+    assert beat["rss_bytes"] > 1_000_000 and 0 <= beat["cpu_percent"] <= 100
 
 
 def test_every_event_of_a_job_carries_its_id(engine: Engine, tmp_path: Path) -> None:
@@ -121,6 +122,20 @@ def test_an_old_stop_does_not_end_the_next_attempt_of_the_job(engine: Engine, tm
     engine.send(cmd="stop", job="train-a")
     engine.run(steps=3, folder=str(tmp_path))
     assert engine.until("result")[-1]["stopped"] is False
+
+
+def test_an_ask_reaches_the_job_it_names_once(engine: Engine, tmp_path: Path) -> None:
+    engine.run(steps=40, delay=0.05, folder=str(tmp_path))
+    engine.until("progress")
+    engine.send(cmd="ask", job="train-b", what="sample")
+    engine.send(cmd="ask", job="train-a", what="save")
+    said = [event["type"] for event in engine.until("result")]
+    assert (said.count("checkpoint"), said.count("sample")) == (1, 0)
+
+
+def test_what_cannot_be_asked_is_refused(engine: Engine) -> None:
+    engine.send(cmd="ask", job="train-a", what="tea")
+    assert engine.until("error")[-1]["code"] == "bad_command"
 
 
 def test_quit_ends_it_in_peace(engine: Engine) -> None:

@@ -97,7 +97,10 @@ def test_no_photos_is_400_and_says_images(api: APIClient, db: None) -> None:
         ({"steps": 50}, "bad_param"),
         ({"lora_rank": 5}, "bad_param"),
         ({"nonsense": 1}, "bad_param"),
-        ({"optimizer": "lion"}, "unsupported_param"),
+        ({"optimizer": "lion"}, "bad_param"),
+        ({"min_snr_gamma": 5}, "unsupported_param"),
+        ({"learning_rate": 0.5}, "bad_param"),
+        ({"warmup_steps": 300, "steps": 200}, "bad_param"),
         ({"method": "dora"}, "unsupported_method"),
     ],
 )

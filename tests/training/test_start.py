@@ -96,8 +96,17 @@ def test_impossible_values_are_refused(mira: Character, values: dict[str, Any]) 
 
 
 def test_a_parameter_of_other_systems_is_refused_with_the_reason(mira: Character) -> None:
-    with pytest.raises(Invalid, match="AdamW"):
-        start(mira, optimizer="lion")
+    with pytest.raises(Invalid, match="flow"):
+        start(mira, min_snr_gamma=5)
+
+
+def test_a_knob_that_this_base_cannot_have_is_refused_with_the_reason(mira: Character) -> None:
+    with pytest.raises(Invalid, match="no guidance input"):
+        start(mira, training_guidance=3.5)
+
+
+def test_steps_follow_the_number_of_photos_where_they_are_asked_for(mira: Character) -> None:
+    assert start(mira, steps_per_image=50).params["steps"] == 50 * mira.images.count()
 
 
 def test_another_method_than_lora_is_refused(mira: Character) -> None:

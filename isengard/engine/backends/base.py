@@ -7,7 +7,7 @@ from typing import Protocol
 
 from isengard.engine import unpacking
 from isengard.engine.errors import EngineError
-from isengard.engine.events import Event, Sink, Stop
+from isengard.engine.events import Asks, Event, Sink, Stop, nothing_asked
 from isengard.engine.specs import (
     CaptionSpec,
     ExamineSpec,
@@ -25,15 +25,19 @@ class Backend(Protocol):
     key: str
 
     def facts(self) -> Event:
-        """The fields of `ready`: `device` (cpu or cuda) and `torch` (its version). Must not import torch."""
+        """The fields of `ready`: `device` (cpu or cuda), `torch` (its version), `gpu_uuid` where there is a GPU.
+
+        Must not import torch."""
         ...
 
     def warm_up(self) -> None:
         """Imports what the first job would wait for; loads no model and touches no GPU."""
         ...
 
-    def train(self, spec: TrainSpec, sink: Sink, stop: Stop) -> Event:
-        """Trains until done or `stop()`; the fields of the `result` event. EngineError: with what to do next."""
+    def train(self, spec: TrainSpec, sink: Sink, stop: Stop, asks: Asks) -> Event:
+        """Trains until done or `stop()`, does between steps what `asks()` tells; the fields of the `result` event.
+
+        EngineError: with what to do next."""
         ...
 
     def generate(self, spec: GenerateSpec, sink: Sink, stop: Stop) -> Event:
@@ -55,14 +59,14 @@ class Working:
 
     backend: Backend
 
-    def __call__(self, data: Event, sink: Sink, stop: Stop) -> Event:
+    def __call__(self, data: Event, sink: Sink, stop: Stop, asks: Asks = nothing_asked) -> Event:
         try:
             spec = spec_from_dict(data)
         except (KeyError, TypeError, ValueError) as error:
             message = f"The engine does not understand this job ({error!r}). Restart the studio: parts of it are older."
             raise EngineError("bad_spec", message) from error
         if isinstance(spec, TrainSpec):
-            return self.backend.train(spec, sink, stop)
+            return self.backend.train(spec, sink, stop, asks)
         if isinstance(spec, UnpackSpec):
             # No model is behind it, so no backend is asked.
             return unpacking.unpack(spec, sink, stop)

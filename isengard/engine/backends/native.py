@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from isengard.engine import capabilities
-from isengard.engine.events import Event, Sink, Stop
+from isengard.engine.events import Asks, Event, Sink, Stop, nothing_asked
 from isengard.engine.specs import CaptionSpec, GenerateSpec, TrainSpec
 
 if TYPE_CHECKING:
@@ -23,18 +23,19 @@ class NativeBackend:
 
     def facts(self) -> Event:
         machine = capabilities.probe()
-        return {"device": machine.device, "name": machine.name, "torch": machine.torch}
+        uuid = {"gpu_uuid": machine.gpus[0].uuid} if machine.device == "cuda" else {}
+        return {"device": machine.device, "name": machine.name, "torch": machine.torch, **uuid}
 
     def warm_up(self) -> None:
         import_module("isengard.engine.families.flux1")
         import_module("isengard.engine.trainer.loop")
 
-    def train(self, spec: TrainSpec, sink: Sink, stop: Stop) -> Event:
+    def train(self, spec: TrainSpec, sink: Sink, stop: Stop, asks: Asks = nothing_asked) -> Event:
         self.close()
         _announce_import(sink)
         from isengard.engine.trainer import loop
 
-        return loop.train(spec, sink, stop)
+        return loop.train(spec, sink, stop, asks)
 
     def generate(self, spec: GenerateSpec, sink: Sink, stop: Stop) -> Event:
         _announce_import(sink)

@@ -15,6 +15,8 @@ Embeds = dict[str, torch.Tensor]
 
 # embedded: the scale is an input of the model; true_cfg: two predictions, with and without the prompt; none: ignored.
 Guidance = Literal["embedded", "true_cfg", "none"]
+Timesteps = Literal["sigmoid", "uniform", "shift"]
+Quantize = Literal["none", "int8"]
 Part = Literal["text", "vae", "transformer"]
 
 
@@ -53,8 +55,12 @@ class Family(Protocol):
     def sigmas(self, steps: int, shape: tuple[int, ...]) -> torch.Tensor:
         """Noise levels for sampling latents (C, h, w): float32 (steps + 1,) from 1 down to 0."""
 
-    def training_sigmas(self, count: int, generator: torch.Generator) -> torch.Tensor:
-        """Noise levels for training, drawn on the CPU: float32 (count,)."""
+    def training_sigmas(
+        self, shape: tuple[int, ...], generator: torch.Generator, how: Timesteps = "sigmoid"
+    ) -> torch.Tensor:
+        """Noise levels for training latents (B, C, h, w), drawn on the CPU: float32 (B,) in 0 … 1.
+
+        sigmoid: logit-normal(0, 1); uniform; shift: uniform, then moved as the sampler moves them for this size."""
 
     def lora_targets(self) -> list[str]:
         """Full names of the linear layers that a LoRA changes: those of the blocks."""

@@ -5,6 +5,7 @@ one difference is that latents stay float32 between steps. Knows nothing of jobs
 
 import hashlib
 import json
+import math
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -18,9 +19,9 @@ from safetensors import SafetensorError
 from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
 from transformers.utils import logging as transformers_logging
 
-from isengard.engine import lora_convert
+from isengard.engine import lora_convert, quantised
 from isengard.engine.errors import EngineError
-from isengard.engine.families.base import Embeds, Family, Guidance, Part
+from isengard.engine.families.base import Embeds, Family, Guidance, Part, Quantize, Timesteps
 from isengard.engine.lora_matrix import Matrix
 from isengard.engine.memory import is_out_of_memory, is_small, release
 from isengard.engine.specs import BaseModel
@@ -40,19 +41,19 @@ PROMPT = ("time_text_embed.text_embedder.linear_1", "time_text_embed.text_embedd
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
 
 
-def load(base: BaseModel, device: torch.device, dtype: torch.dtype) -> Family:
+def load(base: BaseModel, device: torch.device, dtype: torch.dtype, quantize: Quantize = "none") -> Family:
     """See families.load."""
     for logging in (diffusers_logging, transformers_logging):
         logging.set_verbosity_error()  # their warnings on truncated captions and absent keys say nothing to our users
         logging.disable_progress_bar()
-    return Flux1(base, device, dtype)
+    return Flux1(base, device, dtype, quantize)
 
 
 class Flux1:
     """See families.base.Family for what each hook takes and gives."""
 
-    def __init__(self, base: BaseModel, device: torch.device, dtype: torch.dtype) -> None:
-        self.base, self.device, self.dtype = base, device, dtype
+    def __init__(self, base: BaseModel, device: torch.device, dtype: torch.dtype, quantize: Quantize = "none") -> None:
+        self.base, self.device, self.dtype, self.quantize = base, device, dtype, quantize
         self.root = Path(base.path)
         vae, transformer = self._config("vae"), self._config("transformer")
         self.stride = 2 ** (len(vae["block_out_channels"]) - 1)
@@ -96,7 +97,13 @@ class Flux1:
             if is_out_of_memory(error):
                 raise
             raise self._unreadable(folder) from error
-        return part.to(self.device).eval().requires_grad_(False) if weights else part
+        if not weights:
+            return part
+        if kind is FluxTransformer2DModel and self.quantize == "int8":
+            # Before it goes to the device, where the whole of it might not fit.
+            for blocks in (part.transformer_blocks, part.single_transformer_blocks):
+                quantised.quantise(blocks, self.device)
+        return part.to(self.device).eval().requires_grad_(False)
 
     def _part(self, folder: str, kind: Any, *, weights: bool = True) -> Any:
         if folder not in self._parts:
@@ -114,7 +121,8 @@ class Flux1:
 
     def fingerprint(self, part: Part) -> str:
         """Every file's name, size and both ends: enough to tell weights apart without reading 20 GB."""
-        digest = hashlib.sha256(f"{self.max_sequence_length} {self.dtype}".encode())
+        shrunk = f" {self.quantize}" if part == "transformer" and self.quantize != "none" else ""
+        digest = hashlib.sha256(f"{self.max_sequence_length} {self.dtype}{shrunk}".encode())
         for path in sorted(path for folder in FOLDERS[part] for path in (self.root / folder).iterdir()):
             size = path.stat().st_size
             with path.open("rb") as file:
@@ -199,17 +207,26 @@ class Flux1:
         return self._ids[rows, columns]
 
     def sigmas(self, steps: int, shape: tuple[int, ...]) -> torch.Tensor:
-        config = self._scheduler.config
-        tokens = (shape[-2] // 2) * (shape[-1] // 2)
-        names = ("base_image_seq_len", "max_image_seq_len", "base_shift", "max_shift")
-        mu = calculate_shift(tokens, *(config[name] for name in names))
-        self._scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps), mu=mu)
+        self._scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps), mu=self._shift(shape))
         sigmas: torch.Tensor = self._scheduler.sigmas
         return sigmas.clone()
 
-    def training_sigmas(self, count: int, generator: torch.Generator) -> torch.Tensor:
-        """Logit-normal(0, 1): the “sigmoid” timesteps of FLUX.1-dev practice for subjects."""
-        return torch.randn(count, generator=generator).sigmoid()
+    def _shift(self, shape: tuple[int, ...]) -> float:
+        """How far larger pictures move the noise levels up: the logarithm of the odds' factor."""
+        config = self._scheduler.config
+        tokens = (shape[-2] // 2) * (shape[-1] // 2)
+        names = ("base_image_seq_len", "max_image_seq_len", "base_shift", "max_shift")
+        return float(calculate_shift(tokens, *(config[name] for name in names)))
+
+    def training_sigmas(
+        self, shape: tuple[int, ...], generator: torch.Generator, how: Timesteps = "sigmoid"
+    ) -> torch.Tensor:
+        """Sigmoid is FLUX.1-dev practice for subjects; shift is FluxPipeline's own for the picture's size."""
+        if how == "sigmoid":
+            return torch.randn(shape[0], generator=generator).sigmoid()
+        even = torch.rand(shape[0], generator=generator)
+        factor = math.exp(self._shift(shape)) if how == "shift" else 1.0
+        return factor * even / (1 + (factor - 1) * even)
 
     # LoRA
 

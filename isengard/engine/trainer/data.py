@@ -21,6 +21,7 @@ from isengard.engine.families.base import Embeds, Family
 from isengard.engine.fitting import Bucket
 from isengard.engine.pipelines import PromptCache, read_tensors, write_tensors
 from isengard.engine.specs import TrainImage, TrainSpec
+from isengard.engine.trainer.checks import Checks, round_trip
 
 NO_MASK = 1.0  # the background's weight in trainings that were frozen before there were masks
 STRANGERS = 3  # made-up names for each picture: enough of them, and names in general are kept
@@ -112,6 +113,7 @@ class Preparation:
 
     def __init__(self, spec: TrainSpec, family: Family, sink: Sink, stop: Stop) -> None:
         self.spec, self.family, self.sink, self.stop = spec, family, sink, stop
+        self.checks = Checks(sink)
         self.cache = Path(spec.cache_dir)
         self.prompts = PromptCache(family, self.cache)
         self.autoencoder = family.fingerprint("vae")
@@ -119,19 +121,25 @@ class Preparation:
         self._progress = sampling.Throttle(sampling.PROGRESS_SECONDS)
 
     def run(self) -> Dataset:
-        """Text encoders are gone afterwards; the autoencoder stays for the previews."""
+        """Text encoders are gone afterwards; the autoencoder stays for the previews. Each part is a tick."""
         images = self.spec.images
         total = 2 * len(images) + self.spec.params["class_images"]
-        embeds = [self._caption(image, index, total) for index, image in enumerate(images)]
-        empty = self.prompts.get("")
-        others = [self._others(image, index) for index, image in enumerate(images)]
-        classes = self._class_captions()
-        for caption in classes:
-            self.prompts.get(caption)  # while the encoders are here
-        self.prompt_embeds = [self.prompts.get(prompt) for prompt in self.spec.prompts]
-        self.family.free("text")
-        latents = [self._latents(image, len(images) + index, total) for index, image in enumerate(images)]
-        weights = [self._weights(image, tensor) for image, tensor in zip(images, latents, strict=True)]
+        with self.checks.tick("text", "Reading captions") as tick:
+            embeds = [self._caption(image, index, total) for index, image in enumerate(images)]
+            empty = self.prompts.get("")
+            others = [self._others(image, index) for index, image in enumerate(images)]
+            classes = self._class_captions()
+            for caption in classes:
+                self.prompts.get(caption)  # while the encoders are here
+            self.prompt_embeds = [self.prompts.get(prompt) for prompt in self.spec.prompts]
+            self.family.free("text")
+            tick.text = f"{len(images)} captions and {len(self.spec.prompts)} prompts are read"
+        with self.checks.tick("photos", "Reading photos") as tick:
+            latents = [self._latents(image, len(images) + index, total) for index, image in enumerate(images)]
+            weights = [self._weights(image, tensor) for image, tensor in zip(images, latents, strict=True)]
+            tick.text = f"{len(images)} pictures ready, {self.hits} of them from the cache"
+        with self.checks.tick("vae", "Encoding a photo and decoding it again") as tick:
+            round_trip(self.family, self._pixels(images[0]), tick)
         pairs = [Pair(*pair) for pair in zip(latents, embeds, weights, others, strict=True)]
         return Dataset(pairs, self._class_pairs(classes, empty, total), empty)
 
@@ -161,16 +169,15 @@ class Preparation:
         path = self.cache / "latents" / f"{key}.safetensors"
         found = read_tensors(path)
         if found is None:
-            found = {"latents": self._encode(image, resolution)}
+            found = {"latents": self.family.encode_images(self._pixels(image))[0].cpu()}
             write_tensors(path, found)
         else:
             self.hits += 1
         self._tell(index + 1, total, "Encoding pictures")
         return found["latents"].to(self.family.device)
 
-    def _encode(self, image: TrainImage, resolution: int) -> torch.Tensor:
-        pixels = load_pixels(image, resolution, self.family.multiple)
-        return self.family.encode_images(pixels)[0].cpu()
+    def _pixels(self, image: TrainImage) -> torch.Tensor:
+        return load_pixels(image, self.spec.params["resolution"], self.family.multiple)
 
     def _weights(self, image: TrainImage, latents: torch.Tensor) -> Weights:
         bucket = Bucket(self.spec.params["resolution"], self.family.multiple)

@@ -49,14 +49,15 @@ def describe(path: Path) -> Event:
 def check(family: Family, path: Path, embeds: Embeds, empty: Embeds) -> Event:
     """Loads the file as anybody would (diffusers' own loader) and draws with and without it, same seed.
 
-    `effect` is the mean difference of the latents. EngineError lora_no_effect: the picture is exactly the base's."""
+    `effect` is the mean absolute difference of the pixels, 0 … 1 (white). EngineError no_effect: none at all."""
     usual = sampling.usual_look(family.base.key)
     look = sampling.Look(usual.width, usual.height, CHECK_STEPS, usual.guidance)
     plain = sampling.draw(family, embeds, empty, seeds=[0], look=look)
     family.make_pipeline().load_lora_weights(str(path), adapter_name="check")
     worn = sampling.draw(family, embeds, empty, seeds=[0], look=look)
     family.transformer.delete_adapters("check")
-    effect = (worn - plain).abs().mean().item()
-    if effect == 0:
-        raise EngineError("lora_no_effect", NO_EFFECT)
+    before, after = (family.decode(latents).clamp(-1, 1) / 2 for latents in (plain, worn))
+    effect = (after - before).abs().mean().item()
+    if not effect > 0:
+        raise EngineError("no_effect", NO_EFFECT)
     return {"loads_in_diffusers": True, "effect": round(effect, 6)}

@@ -7,71 +7,71 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from isengard.engine import families, fitting, memory, parameters, rundir, sampling
+from isengard.engine import families, memory, parameters, rundir, sampling
 from isengard.engine.errors import EngineError
-from isengard.engine.events import Event, Sink, Stop
+from isengard.engine.events import Asks, Event, Sink, Stop, nothing_asked
 from isengard.engine.families.base import Embeds, Family
-from isengard.engine.specs import TrainImage, TrainSpec
-from isengard.engine.trainer import export, previews, schedule
+from isengard.engine.specs import TrainSpec
+from isengard.engine.trainer import checkpoints, export, optimizers, previews, schedule
+from isengard.engine.trainer.average import Average
+from isengard.engine.trainer.checks import Checks, memory_words, probe
 from isengard.engine.trainer.data import Dataset, Pair, Preparation, Weights
 from isengard.engine.trainer.lora import Lora
 from isengard.engine.trainer.meter import Meter
-from isengard.engine.trainer.state import TrainState, resume
+from isengard.engine.trainer.state import TrainState, recipe_of, resume
+from isengard.engine.trainer.usage import Peaks
 
-# FLUX.1-dev learned with the guidance scale as an input; 1.0 in training is the consensus of all trainers but one.
-TRAINING_GUIDANCE = 1.0
 CLIP_NORM = 1.0
-WEIGHT_DECAY = 1e-4  # ai-toolkit's and others' habit for LoRAs
-# What a resumed training may do differently and still be the same training.
-CADENCE = {
-    "sample_every_n_steps",
-    "sample_count",
-    "sample_prompts",
-    "checkpoint_every_n_steps",
-    "max_checkpoints",
-    "steps",
-}
 LOWER = "the batch size, the resolution or the LoRA rank"
 
 
-def train(spec: TrainSpec, sink: Sink, stop: Stop) -> Event:
+def train(spec: TrainSpec, sink: Sink, stop: Stop, asks: Asks = nothing_asked) -> Event:
     """Trains, and gives the fields of the `result` event (events.py). When told to stop it saves first.
 
-    EngineError: loss_not_finite, weights_not_finite, out_of_memory, no_images, image_unreadable, and what loading the
-    base can raise."""
+    EngineError: loss_not_finite, weights_not_finite, out_of_memory, no_images, image_unreadable, state_unusable,
+    warm_start_mismatch, no_effect, and what loading the base can raise."""
     if not spec.images:
         raise EngineError("no_images", "There are no pictures to train on. Add some photos to the character first.")
     rundir.sweep(Path(spec.run_dir))
     with memory.explained(LOWER):
         try:
-            return Training(spec, sink, stop).run()
+            return Training(spec, sink, stop, asks).run()
         except sampling.Stopped:
             # Told to stop before the first step: there is nothing to save yet, and nothing is lost but minutes.
-            return {"stopped": True, "step": 0, "steps": spec.params["steps"]}
+            return {"stopped": True, "step": 0, "steps": parameters.steps_of(spec.params, len(spec.images))}
 
 
 class Training:
     """One training from its pictures to its file."""
 
-    def __init__(self, spec: TrainSpec, sink: Sink, stop: Stop) -> None:
-        spec = replace(spec, params={**parameters.BEFORE, **spec.params})
-        self.spec, self.sink, self.stop, self.params = spec, sink, stop, spec.params
+    def __init__(self, spec: TrainSpec, sink: Sink, stop: Stop, asks: Asks = nothing_asked) -> None:
+        params = {**parameters.BEFORE, **spec.params}
+        self.spec = spec = replace(spec, params={**params, "steps": parameters.steps_of(params, len(spec.images))})
+        self.sink, self.stop, self.asks, self.params, self.checks = sink, stop, asks, spec.params, Checks(sink)
         self.run_dir, self.last, self.began = Path(spec.run_dir), int(spec.params["steps"]), time.monotonic()
+        self.peaks = Peaks()
         seed_everything(self.params["seed"])
         self.family, self.data, self.prompts = self._prepare()
-        prompt = self.params["lora_layers"] == "blocks and prompt"
-        self.lora = Lora(self.family, self.params["lora_rank"], self.params["seed"], prompt=prompt)
-        rate = self.params["learning_rate"]
-        self.optimizer = torch.optim.AdamW(self.lora.parameters(), rate, weight_decay=WEIGHT_DECAY, fused=True)
-        self.state = TrainState(self.lora, self.optimizer, self.params["seed"], self._recipe_of_training())
+        self.lora = self._lora()
+        self.optimizer = optimizers.make(
+            self.params["optimizer"],
+            self.lora.parameters(),
+            self.params["learning_rate"],
+            self.params["weight_decay"],
+        )
+        self.average = Average(self.lora.named(), self.params["ema_decay"])
+        recipe = recipe_of(spec, self.family.fingerprint("transformer"))
+        self.state = TrainState(self.lora, self.optimizer, self.average, self.params["seed"], recipe)
         self.resumed = resume(self.state, spec, sink)
-        self.meter = Meter(sink, self.state.seconds)
+        if spec.init_lora and not self.resumed:
+            self.lora.begin_with(Path(spec.init_lora))
+            self.average.begin()
+        self.meter = Meter(sink, self.state.seconds, self.state.recent)
         images, classes = self._shares()
         self.plan = schedule.BatchPlan(self.data.buckets(), images, self.params["seed"])
         others = [list(range(len(self.data.classes)))] if self.data.classes else []
@@ -81,19 +81,37 @@ class Training:
     def run(self) -> Event:
         # Before the baseline is drawn, so that the bar no longer shows how far the photos were prepared.
         self.sink("progress", step=self.state.step, total=self.last)
-        if not self.resumed:
-            self.sample()  # the baseline: what the base makes of the same prompts and seeds
+        self.check()
         self.sink("stage", stage="training", message=f"Training for {self.last} steps")
         while self.state.step < self.last and not self.stop():
             loss = self.step()
-            self.meter.add(self.state.step, loss, self.optimizer.param_groups[0]["lr"])
+            self.meter.add(self.state.step, loss, optimizers.rate_of(self.optimizer))
             self.report()
-            if schedule.is_due(self.state.step, self.params["sample_every_n_steps"], self.last):
+            asked = self.asks()
+            if "sample" in asked or schedule.is_due(self.state.step, self.params["sample_every_n_steps"], self.last):
                 self.sample()
-            if schedule.is_due(self.state.step, self.params["checkpoint_every_n_steps"], self.last):
+            if "save" in asked or schedule.is_due(self.state.step, self.params["checkpoint_every_n_steps"], self.last):
                 self.checkpoint()
         self.meter.flush()
         return self.finish() if self.state.step >= self.last else self.interrupt()
+
+    def check(self) -> None:
+        """The rest of the pipeline check: two steps that are taken back, and the baseline, which is kept: what the base
+        makes of the same prompts and seeds."""
+        if self.state.step >= self.last or self.stop():
+            return
+        self.sink("stage", stage="checking", message="Trying two steps")
+        with self.checks.tick("step", "Trying two steps") as tick:
+            facts = probe(self.step, self.state, self.peaks, tick)
+        self.sink("probe", **facts)
+        with self.checks.tick("memory", "Looking at the memory") as tick:
+            tick.text = memory_words(facts, self.family.device)
+        if self.resumed:
+            self.checks.skip("sample", "drawn before the interruption")
+            return
+        with self.checks.tick("sample", "Drawing the baseline") as tick:
+            drawn = self.sample()
+            tick.text = f"{drawn} of {len(self.prompts)} pictures drawn by the base alone"
 
     # One step
 
@@ -111,6 +129,7 @@ class Training:
         torch.nn.utils.clip_grad_norm_(self.lora.parameters(), CLIP_NORM)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.average.add(self.state.step)
         return torch.stack(losses).sum()
 
     def rate(self) -> float:
@@ -150,7 +169,7 @@ class Training:
         """Rectified flow: x = (1 − σ)·latents + σ·noise, the model learns noise − latents."""
         noisy, sigma, velocity = self.noised(pairs)
         embeds = _together([pair.embeds for pair in pairs])
-        guess = self.family.predict(noisy, sigma, embeds, TRAINING_GUIDANCE)
+        guess = self.family.predict(noisy, sigma, embeds, self.params["training_guidance"])
         return weighted_error(guess, velocity, [pair.weights for pair in pairs])
 
     def change_of_others(self, pairs: list[Pair]) -> torch.Tensor:
@@ -161,14 +180,15 @@ class Training:
         places = torch.rand(len(pairs), generator=self.state.noise).tolist()
         embeds = _together([_at(place, pair.others) for pair, place in zip(pairs, places, strict=True)])
         with torch.no_grad(), self.lora.off():
-            kept = self.family.predict(noisy, sigma, embeds, TRAINING_GUIDANCE)
-        return functional.mse_loss(self.family.predict(noisy, sigma, embeds, TRAINING_GUIDANCE), kept)
+            kept = self.family.predict(noisy, sigma, embeds, self.params["training_guidance"])
+        return functional.mse_loss(self.family.predict(noisy, sigma, embeds, self.params["training_guidance"]), kept)
 
     def noised(self, pairs: list[Pair]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The pictures at random noise levels, those levels (B,), and the velocity that leads there."""
         clean = torch.stack([pair.latents for pair in pairs])
         noise = torch.randn(clean.shape, generator=self.state.noise).to(clean.device, non_blocking=True)
-        sigma = self.family.training_sigmas(len(pairs), self.state.noise).to(clean.device, non_blocking=True)
+        sigma = self.family.training_sigmas(clean.shape, self.state.noise, self.params["timestep_sampling"])
+        sigma = sigma.to(clean.device, non_blocking=True)
         level = sigma.reshape(-1, 1, 1, 1)
         return (1 - level) * clean + level * noise, sigma, noise - clean
 
@@ -178,24 +198,19 @@ class Training:
         if self.state.step == self.last or self.progress():
             self.sink("progress", step=self.state.step, total=self.last)
 
-    def sample(self) -> None:
-        """Previews through the one sampling path, always with the same seeds."""
-        with self.outside_the_clock("sampling", f"Drawing previews at step {self.state.step}"):
+    def sample(self) -> int:
+        """Previews through the one sampling path, always with the same seeds. How many were drawn."""
+        with self.outside_the_clock("sampling", f"Drawing previews at step {self.state.step}"), self.average.worn():
             given = (self.spec, self.family, self.prompts, self.data.empty, self.state.step)
-            previews.draw_all(*given, self.sink, self.stop)
+            return previews.draw_all(*given, self.sink, self.stop)
 
     def checkpoint(self) -> None:
-        """The LoRA as it is now, and what is needed to go on from here; older ones make room."""
+        """The LoRA as it is now, and what is needed to go on from here; others make room as retention.py says."""
         with self.outside_the_clock("saving_checkpoint", f"Saving step {self.state.step}"):
             self.meter.flush()  # a loss that is no number must not become a checkpoint
-            self.state.seconds = self.meter.seconds
-            state, path = rundir.state(self.run_dir, self.state.step), rundir.checkpoint(self.run_dir, self.state.step)
-            self.lora.save(path, export.provenance(self.spec, self.lora, self.state.step))
-            self.state.save(state)
-            rundir.prune(rundir.checkpoints(self.run_dir), keep=self.params["max_checkpoints"])
-            rundir.prune(rundir.states(self.run_dir), keep=1)
-        size = path.stat().st_size
-        self.sink("checkpoint", path=str(path), step=self.state.step, size_bytes=size, state=str(state))
+            self.state.seconds, self.state.recent = self.meter.seconds, self.meter.recent
+            saved = checkpoints.save(self.spec, self.state, self.meter.final_loss())
+        self.sink("checkpoint", **saved)
 
     @contextmanager
     def outside_the_clock(self, stage: str, message: str) -> Iterator[None]:
@@ -217,16 +232,20 @@ class Training:
     def finish(self) -> Event:
         self.sink("stage", stage="exporting", message="Writing the LoRA and checking it")
         path = rundir.final(self.run_dir)
-        self.lora.save(path, export.provenance(self.spec, self.lora, self.state.step))
+        with self.average.worn():
+            self.lora.save(path, export.provenance(self.spec, self.lora, self.state.step))
         facts = self.facts(path, stopped=False)
         self.lora.remove()
-        return {**facts, **export.check(self.family, path, self.data.images[0].embeds, self.data.empty)}
+        effect = export.check(self.family, path, self.data.images[0].embeds, self.data.empty)
+        return {**facts, **effect, **self.peaks.highest()}
 
     def facts(self, path: Path, stopped: bool) -> Event:
         seconds, training = time.monotonic() - self.began, self.meter.seconds
         told = {"step": self.state.step, "steps": self.last, "final_loss": self.meter.final_loss()}
+        speed = self.meter.seconds_per_step
         times = {"seconds": round(seconds, 3), "training_seconds": round(training, 3)}
-        return {**export.describe(path), "rank": self.lora.rank, **told, **times, "stopped": stopped}
+        costs = {"seconds_per_step": speed and round(speed, 5), **self.peaks.highest()}
+        return {**export.describe(path), "rank": self.lora.rank, **told, **times, **costs, "stopped": stopped}
 
     # The beginning
 
@@ -235,14 +254,16 @@ class Training:
         self.sink("stage", stage="loading_model", message=f"Opening {self.spec.base.key}")
         folder, device = Path(self.spec.base.path), memory.pick_device()
         memory.settle_threads(folder, device)
-        family = families.load(self.spec.base, device, memory.pick_dtype(folder, self.params.get("precision")))
+        dtype = memory.pick_dtype(folder, self.params.get("precision"))
+        family = families.load(self.spec.base, device, dtype, self.params["quantize"])
         self.sink("stage", stage="preparing_dataset", message=f"Reading {len(self.spec.images)} pictures")
         preparation = Preparation(self.spec, family, self.sink, self.stop)
         data = preparation.run()
         fields = {"pictures": len(data.images), "from_cache": preparation.hits, "buckets": len(data.buckets())}
         text = f"{len(data.images)} pictures ready, {preparation.hits} of them from the cache"
         self.sink("log", level="info", event="dataset_ready", message=text, fields=fields)
-        if memory.must_recompute_activations(folder, device):
+        recompute = {"on": True, "off": False}.get(self.params["gradient_checkpointing"])
+        if memory.must_recompute_activations(folder, device) if recompute is None else recompute:
             family.transformer.enable_gradient_checkpointing()
         return family, data, preparation.prompt_embeds[: self.params["sample_count"]]
 
@@ -253,13 +274,9 @@ class Training:
             return size, 1
         return size - size // 2, size // 2
 
-    def _recipe_of_training(self) -> dict[str, Any]:
-        """What must be the same for a state to be resumed; how often to sample or save may change."""
-        said = {name: value for name, value in self.params.items() if parameters.BEFORE.get(name) != value}
-        params = {name: value for name, value in said.items() if name not in CADENCE}
-        images = [_identity(image) for image in self.spec.images]
-        words = [self.spec.trigger_word, self.spec.class_word]
-        return {"params": params, "images": images, "words": words, "base": self.family.fingerprint("transformer")}
+    def _lora(self) -> Lora:
+        options = {"alpha": self.params["lora_alpha"], "layers": self.params["lora_layers"]}
+        return Lora(self.family, self.params["lora_rank"], self.params["seed"], **options)
 
 
 def weighted_error(given: torch.Tensor, wanted: torch.Tensor, weights: list[Weights]) -> torch.Tensor:
@@ -269,12 +286,6 @@ def weighted_error(given: torch.Tensor, wanted: torch.Tensor, weights: list[Weig
     even = torch.ones((1, *given.shape[2:]), device=given.device)
     masks = torch.stack([even if weight is None else weight for weight in weights])
     return ((given - wanted).square() * masks).mean()
-
-
-def _identity(image: TrainImage) -> list[Any]:
-    """What makes a training picture the same one: its file, its words, its crop and what its mask shows."""
-    more = [list(image.crop)] if image.crop else []
-    return [image.sha256, image.caption, *more, *([fitting.digest(image.mask)] if image.mask else [])]
 
 
 def _at(place: float, items: Sequence[Embeds]) -> Embeds:

@@ -5,6 +5,7 @@ A loss is copied while later steps already run and read two steps late: numbers 
 import math
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,11 +33,13 @@ class _Reading:
 class Meter:
     """Emits a `metric` for every step, in short bursts, and keeps the mean of the last steps' losses."""
 
-    def __init__(self, sink: Sink, spent_before: float = 0.0) -> None:
+    def __init__(self, sink: Sink, spent_before: float = 0.0, recent: Sequence[float] = ()) -> None:
+        """What earlier attempts left: seconds of training, and the losses of their last steps."""
         self._sink, self._spent_before = sink, spent_before
         self._flying: deque[_Reading] = deque()
         self._landed: list[dict[str, Any]] = []
-        self._recent: deque[float] = deque(maxlen=FINAL_STEPS)
+        self._recent: deque[float] = deque(recent, maxlen=FINAL_STEPS)
+        self._steps = 0
         self._began = self._sent = time.monotonic()
         self._paused = 0.0
         self._times: deque[float] = deque(maxlen=BURST_STEPS + 1)
@@ -45,6 +48,16 @@ class Meter:
     def seconds(self) -> float:
         """Seconds of training so far, earlier attempts included, previews left out."""
         return self._spent_before + self._clock() - self._began
+
+    @property
+    def recent(self) -> list[float]:
+        """The last losses that were read, oldest first."""
+        return list(self._recent)
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        """Mean of this attempt's steps."""
+        return (self._clock() - self._began) / self._steps if self._steps else None
 
     def _clock(self) -> float:
         return time.monotonic() - self._paused
@@ -55,6 +68,7 @@ class Meter:
 
     def add(self, step: int, loss: torch.Tensor, rate: float) -> None:
         """EngineError loss_not_finite: the loss of this step or one of the two before it is not a number."""
+        self._steps += 1
         self._times.append(self._clock())
         took = self._times[-1] - self._times[0]
         speed = (len(self._times) - 1) / took if took > 0 else 0.0

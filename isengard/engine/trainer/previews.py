@@ -12,10 +12,10 @@ from isengard.engine.specs import TrainSpec
 
 def draw_all(
     spec: TrainSpec, family: Family, prompts: list[Embeds], empty: Embeds, step: int, sink: Sink, stop: Stop
-) -> None:
+) -> int:
     """One picture for each prompt, seed = the training's seed + the prompt's place, at the base's usual look.
 
-    Told to stop, it leaves out the rest: the loop then saves and ends."""
+    Told to stop, it leaves out the rest: the loop then saves and ends. How many were drawn."""
 
     def on_step(_step: int, _steps: int, _clean: object) -> None:
         if stop():
@@ -27,11 +27,12 @@ def draw_all(
         try:
             latents = sampling.draw(family, embeds, empty, seeds=[seed], look=look, on_step=on_step)
         except sampling.Stopped:
-            return
+            return index
         facts = _recipe(spec, family, index, seed, look, step)
         sampling.save_png(sampling.picture(family, latents), path, facts)
         told = {"path": str(path), "step": step, "prompt_index": index, "prompt": spec.prompts[index], "seed": seed}
         sink("sample", **told, width=look.width, height=look.height)
+    return len(prompts)
 
 
 def _recipe(spec: TrainSpec, family: Family, index: int, seed: int, look: sampling.Look, step: int) -> recipe.Recipe:
