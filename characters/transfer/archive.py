@@ -137,8 +137,10 @@ def _refuse_overlaps(infos: list[zipfile.ZipInfo]) -> None:
 
 def _refuse_harm(info: zipfile.ZipInfo, name: str) -> None:
     kind = stat.S_IFMT(info.external_attr >> 16)
-    if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/") or "\0" in name:
+    if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/"):
         raise _hostile(name, "points outside of the archive")
+    if "\0" in name:
+        raise _hostile(name, "hides a part of its name")
     if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
         raise _hostile(name, "is a link or a device instead of a file")
     if info.file_size > RATIO_FLOOR and info.file_size > MAX_RATIO * max(info.compress_size, 1):

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from characters.captions.text import class_word, training_text
 from characters.models import Character, ReferenceImage
-from characters.photos import free_name
 from characters.transfer import notes
 from characters.transfer.archive import ABOUT, METADATA
 from characters.transfer.plan import FORMAT
@@ -17,6 +16,8 @@ from isengard.errors import Invalid
 VERSION = 1
 REPEATS = (1, 100)
 LAYOUTS = ("isengard", "imagefolder", "kohya")
+# Names that Windows gives no file, whatever their ending.
+RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))})
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,21 @@ class Names:
     photo: str
     mask: str = ""
     caption: str = ""
+
+
+def portable(folder: str, name: str, taken: set[str]) -> str:
+    """`name` in `folder` as every system can unpack it: some tell no case apart, some reserve words.
+
+    Adds it to `taken`, the names given before."""
+    stem, dot, ending = name.rpartition(".")
+    if stem.partition(".")[0].casefold() in RESERVED:
+        stem = f"_{stem}"
+    found, number = f"{folder}{stem}{dot}{ending}", 1
+    while found.casefold() in taken:
+        number += 1
+        found = f"{folder}{stem}-{number}{dot}{ending}"
+    taken.add(found.casefold())
+    return found
 
 
 class Layout(Protocol):
@@ -56,6 +72,7 @@ class Isengard:
     trained_only: bool = False
     metadata: str = METADATA
     several: bool = False
+    taken: set[str] = field(default_factory=set)
 
     def opening(self, characters: list[Character]) -> dict[str, bytes]:
         self.several = len(characters) > 1
@@ -65,7 +82,8 @@ class Isengard:
 
     def names(self, image: ReferenceImage) -> Names:
         # Names are unique within a character only.
-        name = f"{image.character.public_id}/{image.name}" if self.several else image.name
+        folder = f"{image.character.public_id}/" if self.several else ""
+        name = portable(folder, image.name, self.taken)
         return Names(f"photos/{name}", mask=f"masks/{name}.png")
 
     def line(self, image: ReferenceImage, names: Names, sha256: str) -> dict[str, Any]:
@@ -86,14 +104,15 @@ class ImageFolder:
     trained_only: bool = True
     metadata: str = f"train/{METADATA}"
     several: bool = False
+    taken: set[str] = field(default_factory=set)
 
     def opening(self, characters: list[Character]) -> dict[str, bytes]:
         self.several = len(characters) > 1
         return {}
 
     def names(self, image: ReferenceImage) -> Names:
-        name = f"{image.character.public_id}/{image.name}" if self.several else image.name
-        return Names(f"train/{name}")
+        folder = f"train/{image.character.public_id}/" if self.several else "train/"
+        return Names(portable(folder, image.name, self.taken))
 
     def line(self, image: ReferenceImage, names: Names, sha256: str) -> dict[str, Any]:
         """Names are relative to the metadata's own folder."""
@@ -129,8 +148,7 @@ class Kohya:
         """Two pictures that differ in their ending only would share one caption file, so the second is renamed."""
         folder = f"{self.repeats}_{image.character.trigger_word} {self.class_word}"
         stem, _, extension = image.name.rpartition(".")
-        caption = free_name(f"{folder}/{stem}.txt", self.taken)
-        self.taken.add(caption)
+        caption = portable(f"{folder}/", f"{stem}.txt", self.taken)
         return Names(f"{caption.removesuffix('.txt')}.{extension}", caption=caption)
 
     def line(self, image: ReferenceImage, names: Names, sha256: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from isengard.studio.process import die_with_parent
 
@@ -26,6 +26,8 @@ SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
 START_SECONDS = 90
 # Two cores shared with others draw slowly; a quiet machine needs a tenth of this.
 TRAINING_SECONDS = 300
+# How Chromium names the end of a request whose page is gone.
+LEFT = "net::ERR_ABORTED"
 
 
 def _free_port() -> int:
@@ -132,7 +134,8 @@ def page(chromium: Browser, live: str) -> Iterator[Page]:
     page.set_default_timeout(15_000)
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda message: problems.append(message.text) if _serious(message) else None)
+    page.on("requestfailed", lambda request: None if request.failure == LEFT else problems.append(str(request.failure)))
     page.on(
         "request",
         lambda request: None if _ours(request.url, live) else problems.append(f"left the studio: {request.url}"),
@@ -140,6 +143,11 @@ def page(chromium: Browser, live: str) -> Iterator[Page]:
     yield page
     context.close()
     assert problems == []
+
+
+def _serious(message: ConsoleMessage) -> bool:
+    """htmx also complains of requests that ended because the page was left; failed ones are noted for themselves."""
+    return message.type == "error" and not message.text.startswith(("htmx:afterRequest", "htmx:sendError"))
 
 
 def _ours(url: str, live: str) -> bool:

@@ -125,6 +125,17 @@ def test_a_selection_of_two_characters_keeps_their_files_apart(
     assert {f"photos/{one.public_id}/p0.jpg" for one in (character, other)} <= set(entries)
 
 
+@pytest.mark.parametrize("layout", ["isengard", "imagefolder", "kohya"])
+def test_no_two_photos_overwrite_each_other_where_case_counts_for_nothing(
+    api: APIClient, character: Character, layout: str
+) -> None:
+    for number, name in enumerate(("A.jpg", "a.jpg", "CON.jpg")):
+        services.add_image(character=character, file=io.BytesIO(jpeg(f"#{number}03060")), name=name)
+    names = opened(api.get(f"/api/characters/{character.public_id}/export?layout={layout}"))
+    found = sorted(name.rpartition("/")[2].casefold() for name in names if name.endswith(".jpg"))
+    assert found == ["_con.jpg", "a-2.jpg", "a.jpg"]
+
+
 def test_a_selection_of_nothing_is_refused(api: APIClient, character: Character) -> None:
     assert api.post("/api/images/export", {"image_ids": []}).json()["code"] == "nothing_chosen"
 
@@ -161,4 +172,4 @@ def test_an_archive_may_be_larger_than_another_request(settings: Any) -> None:
 
     http = application.application_mapping["http"]
     assert isinstance(http, BoundedBody)
-    assert http.larger == {"/import": settings.ARCHIVE_REQUEST_MAX_BYTES}
+    assert http.larger["/import"] == settings.ARCHIVE_REQUEST_MAX_BYTES

@@ -52,6 +52,11 @@ def test_a_name_that_points_outside_condemns_the_archive(character: Character, v
     assert refused(zipped({"good.jpg": jpeg(), name: jpeg()}), character, volume) == "hostile_archive"
 
 
+def test_a_name_with_a_nul_condemns_the_archive(character: Character, volume: Path) -> None:
+    data = zipped({"good.jpg": jpeg(), "aXb.jpg": jpeg("#3060b0")})
+    assert refused(data.replace(b"aXb.jpg", b"a\0b.jpg"), character, volume) == "hostile_archive"
+
+
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO, stat.S_IFSOCK])
 def test_a_link_or_device_condemns_the_archive(character: Character, volume: Path, kind: int) -> None:
     assert refused(special("b.jpg", kind), character, volume) == "hostile_archive"
