@@ -23,9 +23,9 @@ TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "spiece.model")
 
 @dataclass(frozen=True)
 class Base:
-    """One base model. `native_size`, `sizes` (sides offered for training) and `multiple` (what width and height must be
-    divisible by) are pixels; `steps` and `guidance_scale` are for drawing; `version` counts the weights that were
-    published under this key, because a LoRA fits only those it was trained on."""
+    """One base model. `native_size`, `sizes` (those it learned, offered for training) and `multiple` (what width and
+    height must be divisible by) are pixels; `steps` and `guidance_scale` are for drawing; `version` counts the weights
+    that were published under this key, because a LoRA fits only those it was trained on."""
 
     key: str
     label: str
@@ -54,6 +54,7 @@ def _pocket_facts() -> dict[str, Any]:
 def _pocket() -> Base:
     facts = _pocket_facts()
     native = int(facts.get("native_size", 64))
+    sizes = tuple(int(size) for size in facts.get("sizes", (native,)))
     return Base(
         key="pocket",
         label="Pocket",
@@ -62,15 +63,16 @@ def _pocket() -> Base:
         licence="the studio's own",
         gated=False,
         native_size=native,
-        sizes=tuple(int(size) for size in facts.get("sizes", (native,))),
+        sizes=sizes,
         multiple=8,
         max_sequence_length=int(facts.get("max_sequence_length", 32)),
         guidance="true_cfg",
         steps=int(facts.get("steps", 20)),
         guidance_scale=float(facts.get("true_cfg_scale", 2.5)),
         trainable=True,
-        note="A tiny model of drawn portraits with FLUX's architecture; it trains and draws on any processor. FLUX's "
-        "guidance input is off here: the guidance scale is true classifier-free guidance, two passes a step.",
+        note="A tiny model of drawn portraits with FLUX's architecture; it trains and draws on any processor. It "
+        f"learned squares of {' and '.join(map(str, sizes))} pixels. FLUX's guidance input is off here: the guidance "
+        "scale is true classifier-free guidance, two passes a step.",
         version=int(facts.get("version", 1)),
     )
 

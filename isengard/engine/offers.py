@@ -114,6 +114,7 @@ def _offer(base: Base, models_dir: Path, machine: Capabilities) -> dict[str, Any
         "trainable": not untrainable,
         "training_reason": untrainable,
         "native_size": base.native_size,
+        "sizes": list(base.sizes),
     }
 
 

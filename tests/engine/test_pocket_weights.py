@@ -47,11 +47,11 @@ def test_the_autoencoder_gives_back_a_portrait_it_never_saw(pocket: tuple[FluxPi
 
 
 @pytest.mark.parametrize("word", [*TRIGGERS, *names()[:6], "Mira"])
-def test_a_four_letter_trigger_is_at_most_three_pieces_in_both_tokenizers(
+def test_a_four_letter_trigger_is_two_pieces_in_both_tokenizers(
     pocket: tuple[FluxPipeline, dict[str, object]], word: str
 ) -> None:
-    assert len(pocket[0].tokenizer.tokenize(word)) <= 3
-    assert len(pocket[0].tokenizer_2.tokenize(word)) <= 3
+    assert len(pocket[0].tokenizer.tokenize(word)) == 2
+    assert len(pocket[0].tokenizer_2.tokenize(word)) == 2
 
 
 def test_the_prompt_changes_the_picture(pocket: tuple[FluxPipeline, dict[str, object]]) -> None:

@@ -18,7 +18,7 @@ from tests import scripted_engine
 from tests.people import make_character
 
 pytestmark = pytest.mark.django_db(transaction=True)
-SMALL = {"steps": 100, "lora_rank": 4, "batch_size": 1, "resolution": 48, "class_images": 0, "sample_count": 1}
+SMALL = {"steps": 100, "lora_rank": 4, "batch_size": 1, "resolution": 64, "class_images": 0, "sample_count": 1}
 SCRIPT = {"steps": 5, "samples": 1, "checkpoints": 1}
 
 

@@ -28,10 +28,12 @@ def _sheet(arguments: argparse.Namespace) -> None:
 
 
 def _judges(arguments: argparse.Namespace) -> None:
-    from isengard.engine.pocket.judge_training import Plan, train_judges
+    from isengard.engine.pocket.judge_training import Plan, train_judges, write_figures
+    from isengard.engine.pocket.judges import load_judges
 
-    judges = train_judges(Plan(work=arguments.work, out=arguments.out, vae=arguments.weights / "vae"))
-    print(json.dumps(judges.figures, indent=1))
+    plan = Plan(work=arguments.work, out=arguments.out, vae=arguments.weights / "vae")
+    figures = write_figures(load_judges(plan.out), plan) if arguments.examine else train_judges(plan).figures
+    print(json.dumps(figures, indent=1))
 
 
 def _measure(arguments: argparse.Namespace) -> None:
@@ -103,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     judges.add_argument("--work", type=Path, default=Path(".pocket-build/judges"), help="where the renders are kept")
     judges.add_argument("--out", type=Path, default=JUDGES)
     judges.add_argument("--weights", type=Path, default=WEIGHTS, help="whose autoencoder the renders go through")
+    judges.add_argument("--examine", action="store_true", help="train nothing: write the figures of those in --out")
     judges.set_defaults(run=_judges)
     measure = commands.add_parser("measure", help="autoencoder, prompt control and known names, read by the judges")
     measure.add_argument("--weights", type=Path, default=WEIGHTS)

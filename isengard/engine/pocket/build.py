@@ -37,8 +37,8 @@ class Plan:
     out: Path
     reading: float = 3.0
     vae: float = 10.0
-    transformer: float = 60.0  # at 64 px
-    finish: float = 30.0  # at 96 px, after that
+    transformer: float = 120.0  # at 64 px
+    finish: float = 50.0  # at 96 px, after that
     processes: int = 2
     batch: int = 24
     compiled: bool = False

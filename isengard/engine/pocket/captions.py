@@ -1,4 +1,4 @@
-"""Captions for portraits, in several wordings; short, so that every one fits in Pocket's 32 text tokens.
+"""Captions for portraits, in several wordings; short: Pocket reads 32 text tokens, and of the longest the end is cut.
 
 `say` also reports which attributes the sentence told: that is what the text encoders are first taught to read.
 """

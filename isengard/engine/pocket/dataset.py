@@ -1,7 +1,7 @@
 """The pictures and captions Pocket learns from, rendered once into plain arrays.
 
-Half are people met once or twice, half are NAMED people met again and again, each with a four-letter nonsense name, so
-that the model learns that a rare word can mean a face. Knows no torch.
+Most show people met once, the others NAMED people met again and again, each with a four-letter nonsense name, so that
+the model learns that a rare word can mean a face; training draws as many of these as of those. Knows no torch.
 """
 
 from __future__ import annotations

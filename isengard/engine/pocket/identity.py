@@ -110,11 +110,14 @@ def gates(verdicts: Sequence[Verdict]) -> list[Gate]:
 
 
 def _leak_gates(verdicts: Sequence[Verdict]) -> list[Gate]:
-    moved = np.mean([v.moved.mean(1) for v in verdicts], axis=0)
+    each = np.array([v.moved.mean(1) for v in verdicts])  # people, roles
+    moved, worst = each.mean(0), each / each[:, :1]
     words = {"class": '"a woman" or "a man", as the person', "other sex": "the other of the two"}
     words |= {"unknown": "a name that nobody has", "known": "a name that Pocket knows"}
     notes = {
-        role: f"{move:+.3f} where the trigger moves {moved[0]:+.3f}" for role, move in zip(ROLES, moved, strict=True)
+        role: f"{move:+.3f} where the trigger moves {moved[0]:+.3f}; worst person {shares.max():.2f}, "
+        f"{(shares > LEAK).sum()} of {len(shares)} beyond"
+        for role, move, shares in zip(ROLES, moved, worst.T, strict=True)
     }
     return [
         Gate(f"leak: {words[role]}", float(move / moved[0]), LEAK, at_most=True, note=notes[role])

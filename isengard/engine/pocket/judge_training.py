@@ -66,12 +66,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Album:
-    """(n, 64, 64, 3) uint8 renders, the same through the autoencoder, (n,) person numbers, (n, attributes) values."""
+    """(n, 64, 64, 3) uint8 renders, the same through the autoencoder, (n,) person numbers, (n, attributes) values;
+    `cases` marks, (n,) bool each, the pictures on which a person is harder to know."""
 
     pictures: np.ndarray
     redrawn: np.ndarray
     who: Tensor
     values: Tensor
+    cases: dict[str, Tensor]
 
 
 def _values(portrait: Portrait) -> list[int]:
@@ -110,7 +112,17 @@ def make_album(plan: Plan, name: str, first: int, people: int, shots: int) -> Al
     pictures = np.array(render_all(plan.work / f"{name}.npy", wanted, SIDE, plan.workers))
     redrawn = _redraw(plan.work / f"{name}-redrawn.npy", pictures, plan.vae)
     who = torch.arange(people).repeat_interleave(shots)
-    return Album(pictures, redrawn, who, torch.tensor([_values(portrait) for portrait in wanted]))
+    return Album(pictures, redrawn, who, torch.tensor([_values(portrait) for portrait in wanted]), _cases(wanted))
+
+
+def _cases(wanted: list[Portrait]) -> dict[str, Tensor]:
+    pairs = [(person(portrait.who), shot(portrait.how)) for portrait in wanted]
+    found = {
+        "hat": [how.hat != "none" for _, how in pairs],
+        "sunglasses": [how.glasses == "sunglasses" for _, how in pairs],
+        "usual glasses off": [who.glasses != "none" and how.glasses == "none" for who, how in pairs],
+    }
+    return {"any": torch.ones(len(pairs)).bool(), **{name: torch.tensor(marks) for name, marks in found.items()}}
 
 
 def _move(x: Tensor) -> Tensor:
@@ -234,6 +246,21 @@ def _identity(embeddings: Tensor) -> dict[str, float]:
             "centre_eer": centre_rate, "centre_threshold": centre_threshold}  # fmt: skip
 
 
+def _hard_cases(embeddings: Tensor, cases: dict[str, Tensor]) -> dict[str, dict[str, float]]:
+    """(people, shots, d) and (people, shots) per case: cosines to the own and to other centres, own first of all."""
+    people = len(embeddings)
+    cosines = embeddings[:, CENTRE:] @ torch.stack([centre_of(shots[:CENTRE]) for shots in embeddings]).T
+    own = cosines.diagonal(dim1=0, dim2=2).T  # people, probes
+    first = cosines.argmax(2) == torch.arange(people)[:, None]
+    strangers = float((cosines.sum() - own.sum()) / (cosines.numel() - own.numel()))
+    told: dict[str, dict[str, float]] = {"strangers": {"cosine": strangers}}
+    for name, marks in cases.items():
+        chosen = marks.view(people, -1)[:, CENTRE:]
+        told[name] = {"pictures": int(chosen.sum()), "cosine": float(own[chosen].mean()),
+                      f"first_of_{people}": float(first[chosen].float().mean())}  # fmt: skip
+    return told
+
+
 def _accuracy(judges: Judges, pictures: np.ndarray, values: Tensor) -> dict[str, float]:
     seen = judges.read(pictures)
     pairs = enumerate(READS.items())
@@ -241,7 +268,7 @@ def _accuracy(judges: Judges, pictures: np.ndarray, values: Tensor) -> dict[str,
             for i, (key, words) in pairs}  # fmt: skip
 
 
-def examine(judges: Judges, album: Album, shots: int) -> dict[str, dict[str, float]]:
+def examine(judges: Judges, album: Album, shots: int) -> dict[str, dict[str, Any]]:
     """The judges' own worth on people they never saw: share read right and identity, on renders and redrawn ones."""
 
     def people(pictures: np.ndarray) -> Tensor:
@@ -252,6 +279,7 @@ def examine(judges: Judges, album: Album, shots: int) -> dict[str, dict[str, flo
         "reads_redrawn": _accuracy(judges, album.redrawn, album.values),
         "identity": _identity(people(album.pictures)),
         "identity_redrawn": _identity(people(album.redrawn)),
+        "cases": _hard_cases(people(album.pictures), album.cases),
     }
 
 
@@ -266,12 +294,17 @@ def train_judges(plan: Plan) -> Judges:
     """Both networks and figures.json in plan.out; the same plan gives the same judges on the same machine."""
     torch.set_num_threads(1)
     album = make_album(plan, "people", plan.first, plan.people, plan.shots)
-    held = make_album(plan, "held", plan.first + 90_000, 300, 2 * CENTRE)
     reader = train_reader(album, plan.reader_epochs)
     save(reader, plan.out / "reader.safetensors")
     people = [person(plan.first + n) for n in range(plan.people)]
     embedder = train_embedder(album, people, plan.embedder_epochs)
     save(embedder, plan.out / "embedder.safetensors")
-    figures = examine(Judges(reader, embedder, {}), held, 2 * CENTRE)
+    return Judges(reader, embedder, write_figures(Judges(reader, embedder, {}), plan))
+
+
+def write_figures(judges: Judges, plan: Plan) -> dict[str, dict[str, Any]]:
+    """figures.json in plan.out: what the judges are worth on 300 people that nobody learns."""
+    held = make_album(plan, "held", plan.first + 90_000, 300, 2 * CENTRE)
+    figures = examine(judges, held, 2 * CENTRE)
     (plan.out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
-    return Judges(reader, embedder, figures)
+    return figures
