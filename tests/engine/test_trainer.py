@@ -13,13 +13,14 @@ import torch
 from PIL import Image, ImageChops
 from safetensors.torch import load_file
 
-from isengard.engine import catalog, lora_file, rundir
+from isengard.engine import catalog, families, lora_file, parameters, rundir
 from isengard.engine.errors import EngineError
+from isengard.engine.params import BadParam
 from isengard.engine.specs import BaseModel, TrainSpec
 from isengard.engine.trainer import loop, schedule
 from isengard.engine.trainer.data import stranger
 from isengard.engine.trainer.loop import Training
-from tests.engine.conftest import Events
+from tests.engine.conftest import TRAIN_PARAMS, Events
 
 Make = Callable[..., TrainSpec]
 
@@ -281,3 +282,51 @@ def test_a_plan_gives_the_same_batch_for_a_number_whenever_it_is_asked() -> None
     in_order = [plan[number] for number in range(20)]
     assert [schedule.BatchPlan(buckets, 2, seed=3)[number] for number in range(20)] == in_order
     assert plan[2] == in_order[2]
+
+
+def test_a_file_says_alpha_is_the_rank_and_draws_what_the_last_preview_drew(train_spec: Make, events: Events) -> None:
+    training = Training(train_spec(lora_alpha=1.0, steps=3), events, go_on)
+    training.run()
+    told = load_file(rundir.final(training.run_dir))
+    key = next(key for key in told if key.endswith("lora_B.weight"))
+    state = load_file(rundir.states(training.run_dir)[-1])
+    assert torch.allclose(told[key], state[f"lora.{key}"] / 4) and told[key].any()
+
+
+def test_attention_only_leaves_the_rest_alone(train_spec: Make, events: Events) -> None:
+    result = loop.train(train_spec(lora_layers="attention"), events, go_on)
+    assert all(".attn." in name for name in load_file(result["path"]))
+
+
+@pytest.mark.parametrize(("how", "middle"), [("sigmoid", 0.5), ("uniform", 0.5), ("shift", 0.62)])
+def test_noise_levels_lie_where_they_are_said_to(tiny: BaseModel, how: Any, middle: float) -> None:
+    family = families.load(tiny, torch.device("cpu"), torch.float32)
+    drawn = family.training_sigmas((20_000, 4, 8, 8), torch.Generator().manual_seed(0), how)
+    assert drawn.median().item() == pytest.approx(middle, abs=0.02)
+    assert (how == "sigmoid") == (drawn.std().item() < 0.25) and drawn.min() > 0 and drawn.max() < 1
+
+
+def test_steps_per_photo_count_the_photos(train_spec: Make, events: Events) -> None:
+    assert loop.train(train_spec(steps_per_image=2), events, go_on)["steps"] == 6
+
+
+def test_the_average_is_what_is_drawn_and_written(train_spec: Make, events: Events) -> None:
+    training = Training(train_spec(ema_decay=0.99, steps=4), events, go_on)
+    training.run()
+    told, state = load_file(rundir.final(training.run_dir)), load_file(rundir.states(training.run_dir)[-1])
+    assert all(torch.equal(told[key], state[f"average.{key}"]) for key in told)
+    assert any(not torch.equal(told[key], state[f"lora.{key}"]) for key in told)
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"optimizer": "prodigy", "learning_rate": 1e-4}, "learning_rate"),
+        ({"learning_rate": 0.5}, "learning_rate"),
+        ({"warmup_steps": 6}, "warmup_steps"),
+    ],
+)
+def test_knobs_that_contradict_each_other_are_refused(values: dict[str, Any], name: str) -> None:
+    with pytest.raises(BadParam) as caught:
+        parameters.settled({**TRAIN_PARAMS, **values}, pictures=3)
+    assert caught.value.name == name

@@ -3,7 +3,8 @@ it runs wherever torch does; knows nothing but tensors.
 
 As in Dettmers et al., 8-bit Optimizers via Block-wise Quantization (2021): blocks have their own scale, so that one
 large number coarsens only its neighbours, and the code is finer near zero. Here the code is a power (a byte q stands
-for largest · (q / most)^power), because a table is slower without kernels of one's own."""
+for largest · (q / most)^power), because a table is slower without kernels of one's own; and chance decides between the
+two nearest bytes, drawn from torch's own generator, which a resumed training takes up where it was."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -54,13 +55,17 @@ def _decoded(state: dict[str, Any], name: str, like: torch.Tensor, code: tuple[i
 
 
 def _encode(state: dict[str, Any], name: str, numbers: torch.Tensor, code: tuple[int, int]) -> None:
-    """Rounds up the second moment: rounded down to nothing, it would make a step without bounds."""
+    """Rounds by chance, right on average: a moment changes by a thousandth in a step, which no code could follow."""
     power, most = code
     blocks = torch.nn.functional.pad(numbers, (0, -numbers.numel() % BLOCK)).view(-1, BLOCK)
     scale = blocks.abs().amax(1)
-    share = (blocks.abs() / scale.clamp(min=torch.finfo(torch.float32).tiny)[:, None]).pow_(1 / power).mul_(most)
+    wanted = (blocks.abs() / scale.clamp(min=torch.finfo(torch.float32).tiny)[:, None]).mul_(most**power)
+    below = wanted.pow(1 / power).floor_()
+    lower, upper = below**power, (below + 1) ** power
+    found = below.add_(torch.rand_like(wanted) * (upper - lower) < wanted - lower).clamp_(max=most)
     if code == SECOND:
-        state[name] = share.ceil_().clamp_(max=most).to(torch.uint8).flatten()
+        # Nothing in place of a very small number would make a step without bounds.
+        state[name] = torch.where(wanted > 0, found.clamp_(min=1), found).to(torch.uint8).flatten()
     else:
-        state[name] = share.round_().mul_(blocks.sign()).to(torch.int8).flatten()
+        state[name] = found.mul_(blocks.sign()).to(torch.int8).flatten()
     state[f"{name}_scale"] = scale
