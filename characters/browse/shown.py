@@ -1,6 +1,7 @@
 """What the grid of photos and the photo page show: a page of photos with their marks, and the addresses around it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -39,7 +40,7 @@ class Place:
         """What every address below this page carries, so that the way back is known."""
         return {**self.filter.params(), **({"tab": "photos"} if self.hub else {})}
 
-    @property
+    @cached_property
     def query(self) -> str:
         return urlencode(self.params)
 
@@ -116,6 +117,7 @@ def block(where: Place, cursor: str) -> dict[str, Any]:
     return {
         "place": where,
         "tiles": _tiles(where, page.images),
+        "at_url": where.url(**({"cursor": cursor} if cursor else {})),
         "tiles_url": where.part("tiles", ids=",".join(image.public_id for image in page.images)),
         "grid_url": where.part("grid"),
         "last_url": where.url(cursor=query.LAST),

@@ -62,13 +62,14 @@ def tiles(request: HttpRequest) -> HttpResponse:
 def counts(request: HttpRequest) -> HttpResponse:
     """How many photos there are of each kind; asked for beside the grid, which does not wait for it."""
     where = shown.place(request.GET)
-    character = access.get_character(where.filter.character) if where.hub else None
+    character = Character.objects.filter(public_id=where.filter.character).first()
     number, more = totals.count(where.filter)
     found = totals.totals(character)
-    names = {} if where.hub else Character.objects.in_bulk(found.characters)
     context: dict[str, Any] = {"place": where, "filter": where.filter, "number": number, "more": more, "totals": found}
-    if names:
-        people = [(names[key], count) for key, count in found.characters.items() if key in names]
+    if not where.hub:
+        everybody = found if character is None else totals.totals()
+        names = Character.objects.in_bulk(everybody.characters)
+        people = [(names[key], count) for key, count in everybody.characters.items() if key in names]
         context["people"] = sorted(people, key=lambda pair: pair[0].name.lower())[: shown.MOST_CHARACTERS]
     return render(request, "characters/dataset/counts.html", context)
 

@@ -25,10 +25,12 @@ function begin(withEverything) {
   ids.clear();
   if (grid()) show();
 }
-function toggle(box, on, range) {
-  const list = boxes(), [from, to] = [list.indexOf(last), list.indexOf(box)].sort((a, b) => a - b);
-  for (const one of range && from >= 0 ? list.slice(from, to + 1) : [box]) choose(one.value, on);
-  last = box;
+// Every photo from the first block to the last: those of an emptied block stand in its address.
+const order = () => all("[data-block]").flatMap((block) => ("empty" in block.dataset ? new URL(block.getAttribute("hx-get"), location).searchParams.get("ids").split(",") : all(".tile-check input", block).map(({ value }) => value)));
+function toggle({ value }, on, range) {
+  const list = order(), [from, to] = [list.indexOf(last), list.indexOf(value)].sort((a, b) => a - b);
+  for (const id of range && from >= 0 ? list.slice(from, to + 1) : [value]) choose(id, on);
+  last = value;
   show();
 }
 
@@ -38,14 +40,17 @@ document.addEventListener("click", (event) => {
   if (event.target.closest("[data-select-all]")) return begin(true);
   const box = grid()?.contains(event.target) && boxOf(event.target);
   if (box && event.target === box) return toggle(box, box.checked, event.shiftKey);
-  const held = event.shiftKey || event.ctrlKey || event.metaKey;
-  if (!box || !event.target.closest(".tile > a") || event.detail === 0 || !(count() || held)) return;
+  const held = event.shiftKey || event.ctrlKey || event.metaKey, link = box && event.target.closest(".tile > a");
+  if (!link) return;
+  // The browser's way back leads to this photo again, wherever the list began.
+  if (event.detail === 0 || !(count() || held)) return void history.replaceState(history.state, "", `${link.closest("[data-block]").dataset.at}#${link.id}`);
   event.preventDefault();
   toggle(box, !box.checked, event.shiftKey);
 });
 document.addEventListener("keydown", (event) => {
   if (!grid() || document.querySelector("dialog[open]") || event.target.closest("input:not([type=checkbox]), textarea, select")) return;
   if (event.key === "Escape" && !document.querySelector("details.menu[open]")) return begin(false);
+  if (event.key === "X" && boxOf(event.target)) return toggle(boxOf(event.target), true, true);
   if (event.key !== "a" || !(event.ctrlKey || event.metaKey)) return;
   event.preventDefault();
   begin(true);
@@ -64,9 +69,8 @@ document.addEventListener("dialogs:close", () => { for (const dialog of all("dia
 // A block keeps its height while it is empty, so that nothing jumps.
 const near = new IntersectionObserver((entries) => {
   for (const { target: block, isIntersecting, boundingClientRect: { height } } of entries) {
-    const empty = "empty" in block.dataset;
-    if (isIntersecting && empty) htmx.trigger(block, "refill");
-    if (isIntersecting || empty || !height) continue;
+    if (isIntersecting && "empty" in block.dataset) htmx.trigger(block, "refill");
+    if (isIntersecting || "empty" in block.dataset || !height) continue;
     block.style.minHeight = `${height}px`;
     block.dataset.empty = "";
     block.replaceChildren();
@@ -82,7 +86,8 @@ document.addEventListener("htmx:beforeSwap", ({ target }) => {
 });
 function tend() {
   all("[data-block]").forEach((block) => near.observe(block));
-  for (const block of all("[data-block]:has(.tile)")) { delete block.dataset.empty; block.style.minHeight = ""; }
+  // Observed anew, since a fast scroll may have passed it before its tiles came.
+  for (const block of all("[data-empty]:has(.tile)")) { delete block.dataset.empty; block.style.minHeight = ""; near.unobserve(block); near.observe(block); }
   const heir = heirs.find((id) => document.getElementById(`t-${id}`));
   if (heir && document.activeElement === document.body) document.getElementById(`t-${heir}`).focus();
   heirs = [];

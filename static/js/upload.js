@@ -2,8 +2,7 @@
 // Without JavaScript the same file input is sent by its form. Knows the answer {uploaded, rejected: [{filename, reason}]}.
 
 const { make, toast, failureSentence } = window.isengard;
-const AT_ONCE = 3, PREVIEWS = 40;
-const boxes = new WeakMap();
+const AT_ONCE = 3, PREVIEWS = 40, boxes = new WeakMap();
 const stateOf = (box) => boxes.get(box) ?? boxes.set(box, { waiting: [], active: 0, total: 0, done: 0, skipped: 0, failed: 0 }).get(box);
 const part = (box, name) => box.querySelector(`[data-upload-${name}]`);
 
@@ -18,7 +17,6 @@ function rowOf(box, entry) {
   const row = entry.row = part(box, "template").content.firstElementChild.cloneNode(true), image = row.querySelector("img");
   row.querySelector(".upload-name").textContent = entry.file.name;
   image.src = URL.createObjectURL(entry.file);
-  image.decode().catch(() => {}).finally(() => URL.revokeObjectURL(image.src));
   part(row, "retry").onclick = () => { stateOf(box).failed -= 1; enqueue(box, entry); };
   part(box, "list").hidden = false;
   part(box, "list").append(row);
@@ -45,7 +43,7 @@ async function pump(box) {
   tell(row, outcome, note);
   if (pause) { state.waiting.unshift(entry); await new Promise((resolve) => { setTimeout(resolve, pause * 1000); }); }
   else state[outcome] += 1;
-  if (outcome === "done") setTimeout(() => row.remove(), state.waiting.length ? 1000 : 4000);
+  if (outcome === "done" || (outcome === "skipped" && state.waiting.length > PREVIEWS)) setTimeout(() => { URL.revokeObjectURL(row.querySelector("img").src); row.remove(); }, state.waiting.length ? 1000 : 4000);
   state.active -= 1;
   summarize(box);
   if (state.active || state.waiting.length) pump(box);

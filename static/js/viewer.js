@@ -3,8 +3,7 @@
 
 const dialog = document.querySelector("#viewer");
 const part = (selector) => dialog.querySelector(selector);
-const stage = part(".viewer-stage"), panel = part("[data-viewer-panel]");
-const steps = dialog.querySelectorAll("[data-viewer-step]");
+const stage = part(".viewer-stage"), panel = part("[data-viewer-panel]"), steps = dialog.querySelectorAll("[data-viewer-step]");
 let shown = null, links = [];
 
 // A live page may have swapped the grid under the open viewer: then the same picture in the new one.

@@ -139,6 +139,24 @@ def test_arrows_lead_from_photo_to_photo_and_back_to_the_grid(page: Page, tiles:
     expect(tiles.first.locator("input")).to_have_attribute("aria-label", f"Select {names[1]}")
 
 
+def test_the_browsers_way_back_leads_to_the_same_photo(page: Page, tiles: Locator) -> None:
+    page.locator(".load-more").scroll_into_view_if_needed()
+    expect(tiles).to_have_count(PHOTOS)
+    seen = tiles.nth(65).locator("> a").get_attribute("id")
+    page.locator(f"#{seen}").click()
+    page.locator("#photo").wait_for()
+    page.go_back()
+    expect(page.locator(f"#{seen}")).to_be_in_viewport()
+
+
+def test_shift_and_x_choose_up_to_the_focused_photo(page: Page, tiles: Locator) -> None:
+    tiles.nth(1).locator("> a").focus()
+    page.keyboard.press("x")
+    tiles.nth(4).locator("> a").focus()
+    page.keyboard.press("Shift+X")
+    expect(chosen(page)).to_have_text("4 selected")
+
+
 def test_on_a_phone_one_panel_is_shown_at_a_time(page: Page, tiles: Locator) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     tiles.nth(0).locator("> a").click()

@@ -199,3 +199,20 @@ def test_the_dataset_costs_the_same_however_full(client: Client, mira: Character
     few = queries(client, DATASET)
     many(mira)
     assert queries(client, DATASET) == few <= 6
+
+
+def test_the_counts_are_those_of_the_character_that_is_shown(client: Client, mira: Character) -> None:
+    make_character("Ann", "ohwxann", photos=1)
+    page = text(client.get(f"{reverse('characters:counts')}?character={mira.public_id}", headers=HTMX))
+    assert re.search(r'id="count-train"[^>]*>3<', page) and "Ann (1)" in page
+
+
+def test_an_empty_grid_has_a_place_for_the_count(client: Client, mira: Character) -> None:
+    assert '<p id="total" hidden>' in text(client.get("/dataset?q=nobody"))
+
+
+def test_a_block_knows_the_page_that_begins_with_it(client: Client, mira: Character) -> None:
+    many(mira)
+    rest = client.get(client.get(DATASET).context["next_url"], headers=HTMX)
+    again = client.get(rest.context["at_url"])
+    assert [tile.url for tile in again.context["tiles"]] == [tile.url for tile in rest.context["tiles"]]
