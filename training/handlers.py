@@ -1,7 +1,7 @@
 """How a training job talks to the engine: its spec, its samples and checkpoints as rows, its LoRA at the end."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from django.urls import reverse
 
@@ -10,7 +10,7 @@ from isengard.engine import rundir
 from isengard.engine.specs import TrainSpec
 from isengard.jobs.handlers import Artifact
 from isengard.jobs.models import Job
-from training import bases, freezing, loras, prompts, services
+from training import bases, carrying, freezing, loras, prompts, services
 from training.models import Checkpoint, Lora, Sample, TrainingRun
 
 
@@ -24,7 +24,7 @@ class TrainingHandler:
     def spec(self, job: Job) -> dict[str, Any]:
         run = run_of(job)
         folder = storage.absolute(storage.run_key(job.public_id))
-        states = rundir.states(folder)
+        states, initial = rundir.states(folder), rundir.initial(folder)
         return TrainSpec(
             job=job.public_id,
             base=bases.located(run.base),
@@ -36,6 +36,8 @@ class TrainingHandler:
             prompts=sample_prompts(run),
             params=run.params,
             resume_from=str(states[-1]) if states else None,
+            start=cast(Literal["fresh", "longer", "warm"], run.start),
+            init_lora=str(initial) if initial.is_file() else None,
             title=f"{run.character.name} ({run.trigger_word})",
         ).to_dict()
 
@@ -57,12 +59,14 @@ class TrainingHandler:
         }
 
     def on_ended(self, job: Job) -> None:
-        """No ended run resumes. A completed one leaves its LoRA to the library, any other its photos to a retry."""
+        """A completed run leaves its LoRA to the library, its state and photos to be trained longer until there is a
+        newer version. Any other resumes no more, and leaves its photos to a retry."""
         folder = storage.run_key(job.public_id)
-        storage.remove(f"{folder}/state")
-        if job.state == Job.State.COMPLETED:
-            storage.remove(f"{folder}/photos")
-            rundir.final(storage.absolute(folder)).unlink(missing_ok=True)
+        if job.state != Job.State.COMPLETED:
+            storage.remove(f"{folder}/state")
+            return
+        rundir.final(storage.absolute(folder)).unlink(missing_ok=True)
+        carrying.forget_older(run_of(job))
 
     def resubmit(self, job: Job) -> Job:
         return services.again(run=run_of(job)).job

@@ -1,22 +1,25 @@
 """What people do with trainings and LoRAs. Plain values in, rows out; both skins and the demo call these."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from django.db import transaction
 
-from characters.models import Character, ReferenceImage
+from characters.models import Character
 from isengard import storage
 from isengard.engine import catalog, offers
 from isengard.errors import Conflict, Invalid, NotFound
 from isengard.jobs import services as jobs
 from isengard.jobs.models import Job
 from isengard.logs import correlation
-from training import bases, freezing, presets, prompts
-from training.models import Lora, TrainingRun
+from training import bases, carrying, freezing, presets, prompts, user_presets
+from training.carrying import Beginning
+from training.models import Lora, TrainingRun, TrainingSweep
 
 FEW_PHOTOS = 5
+FRESH = Beginning()
 
 
 def start_training(
@@ -27,25 +30,37 @@ def start_training(
     values: dict[str, Any],
     synthetic: bool = True,
     correlation_id: str = "",
+    beginning: Beginning = FRESH,
+    sweep: TrainingSweep | None = None,
+    differs: str = "",
 ) -> TrainingRun:
     """A queued training with everything it needs frozen. `values` win over the preset's; without `synthetic` the
-    pictures that the studio made itself are left out.
+    pictures that the studio made itself are left out. `differs` tells it from others of its sweep in the queue.
 
-    Invalid: no photos, an unknown or impossible value. Conflict: the character is training already. Unavailable: the
+    Invalid: no photos, an unknown or impossible value. Conflict: the very same training waits or runs. Unavailable: the
     base model is not on disk or too large for this machine, or the disk is full."""
     bases.require_trainable(base)
     bases.require_space()
     images = list(character.images.for_training(synthetic=synthetic).prefetch_related("crops"))
     if not images:
         raise _no_images(character)
-    chosen = presets.named(base, preset, len(images))
+    chosen = user_presets.named(base, preset, len(images))
     params = training_params(base, {**chosen.values, **values})
-    return _submit(
-        character,
-        images,
+    draft = TrainingRun(
+        character=character,
         preset=presets.label_of(base, chosen, params),
         base=base,
         params=params,
+        trigger_word=character.trigger_word,
+        class_word=prompts.class_word(character.description, *(image.caption for image in images)),
+        warnings=[*warnings(character, len(images)), *freezing.warnings(images, params)],
+        sweep=sweep,
+    )
+    return submit(
+        draft,
+        lambda job: [freezing.freeze(image, job, character.trigger_word, params) for image in images],
+        label=f"Training {character.name}, {differs or draft.preset.capitalize()}",
+        beginning=beginning,
         correlation_id=correlation_id,
     )
 
@@ -66,71 +81,69 @@ def training_params(base: str, values: dict[str, Any]) -> dict[str, Any]:
     return bases.clean(catalog.training_params(base), values, offers.unwired_training(base))
 
 
-def _submit(
-    character: Character,
-    images: list[ReferenceImage],
+def submit(
+    draft: TrainingRun,
+    freeze: Callable[[Job], list[freezing.Photo]],
     *,
-    preset: str,
-    base: str,
-    params: dict[str, Any],
+    label: str,
+    beginning: Beginning,
     correlation_id: str,
+    retry_of: Job | None = None,
 ) -> TrainingRun:
+    """Queues a run whose fields are filled in but for its job and photos; `freeze` puts those into the job's folder.
+
+    Nothing is left behind when it fails. Conflict: the very same training waits or runs already."""
     with transaction.atomic(), ExitStack() as undo:
-        _refuse_second(character)
-        job = jobs.submit(kind="training", label=f"Training {character.name}", correlation_id=correlation_id)
+        _lock(draft.character)
+        job = jobs.submit(kind="training", label=label[:200], correlation_id=correlation_id, retry_of=retry_of)
         undo.callback(storage.remove, storage.run_key(job.public_id))
-        photos = [freezing.freeze(image, job, character.trigger_word, params) for image in images]
-        run = TrainingRun.objects.create(
-            job=job,
-            character=character,
-            preset=preset,
-            base=base,
-            params=freezing.settle(params, photos),
-            trigger_word=character.trigger_word,
-            class_word=prompts.class_word(character.description, *(image.caption for image in images)),
-            photos=photos,
-            warnings=[*warnings(character, len(images)), *freezing.warnings(images, params)],
-        )
+        carrying.bring(beginning, job)
+        draft.job, draft.photos = job, freeze(job)
+        draft.start, draft.parent = beginning.start, beginning.parent
+        draft.params = freezing.settle(draft.params, draft.photos)
+        _refuse_same(draft)
+        draft.save()
         undo.pop_all()
-    return run
+    return draft
 
 
-def _refuse_second(character: Character) -> None:
-    """One training per character at a time; the row lock makes two simultaneous clicks wait for each other."""
+def _lock(character: Character) -> None:
+    """Makes two simultaneous clicks wait for each other. NotFound: the character was deleted meanwhile."""
     if not Character.objects.select_for_update(no_key=True).filter(pk=character.pk).exists():
         raise NotFound("not_found", f"Character {character.public_id} not found")
-    running = (
-        TrainingRun.objects.filter(character=character, job__in=Job.objects.active()).select_related("job").first()
-    )
-    if running is not None:
-        raise Conflict(
-            "already_training",
-            f"{character.name} is already training ({running.job.public_id}). Wait until it ends, or cancel it first.",
-        )
+
+
+def _refuse_same(draft: TrainingRun) -> None:
+    """Many may wait, but not twice the same: it would give the same LoRA."""
+    alike = {name: getattr(draft, name) for name in ("character", "base", "params", "trigger_word", "start", "parent")}
+    for other in TrainingRun.objects.filter(**alike, job__in=Job.objects.active()).select_related("job"):
+        if [_identity(photo) for photo in other.photos] == [_identity(photo) for photo in draft.photos]:
+            name, job = draft.character.name, other.job.public_id
+            text = f"{name} has this very training already ({job}). Change something, wait for it, or cancel it first."
+            raise Conflict("already_training", text)
+
+
+def _identity(photo: freezing.Photo) -> tuple[Any, ...]:
+    """The picture and its words, whatever the run's own files are called."""
+    return photo["sha256"], photo["caption"], photo.get("crops"), bool(photo.get("mask"))
 
 
 def again(*, run: TrainingRun) -> TrainingRun:
     """A new run with the same frozen parameters and photos. Conflict, Invalid and Unavailable as at the first start."""
     bases.require_trainable(run.base)
     bases.require_space()
-    with transaction.atomic(), ExitStack() as undo:
-        _refuse_second(run.character)
-        old = run.job
-        job = jobs.submit(kind="training", label=old.label, correlation_id=correlation.current(), retry_of=old)
-        undo.callback(storage.remove, storage.run_key(job.public_id))
-        copied = TrainingRun.objects.create(
-            job=job,
-            character=run.character,
-            preset=run.preset,
-            base=run.base,
-            params=run.params,
-            trigger_word=run.trigger_word,
-            class_word=run.class_word,
-            photos=[freezing.refreeze(photo, old, job) for photo in run.photos],
-            warnings=run.warnings,
-        )
-        undo.pop_all()
-    return copied
+    beginning = carrying.beginning_of(run)
+    if run.start == TrainingRun.Start.LONGER and (run.parent is None or carrying.state_of(run.parent) is None):
+        raise Conflict("no_state", "The training that this one went on with is gone. Start a new version instead.")
+    names = ("character", "preset", "base", "params", "trigger_word", "class_word", "warnings", "sweep")
+    return submit(
+        TrainingRun(**{name: getattr(run, name) for name in names}),
+        lambda job: [freezing.refreeze(photo, run.job, job) for photo in run.photos],
+        label=run.job.label,
+        beginning=beginning,
+        correlation_id=correlation.current(),
+        retry_of=run.job,
+    )
 
 
 def warnings(character: Character, photos: int) -> list[str]:
@@ -158,14 +171,16 @@ def set_active(*, lora: Lora) -> Lora:
 def delete_lora(*, lora: Lora) -> None:
     """Deletes the row and, once that is sure, the file; the newest remaining version becomes the active one.
 
-    Queued pictures that wanted it fail with a sentence; pictures made with it stay."""
-    character, key, was_active = lora.character_id, lora.file, lora.is_active
+    Queued pictures that wanted it fail with a sentence; pictures made with it stay. Its training cannot go on then."""
+    character, key, was_active, run = lora.character_id, lora.file, lora.is_active, lora.run
     with transaction.atomic():
         lora.delete()
         newest = Lora.objects.filter(character=character).order_by("-version").first()
         if was_active and newest is not None:
             set_active(lora=newest)
         transaction.on_commit(lambda: remove_lora_files(key))
+        if run is not None:
+            transaction.on_commit(lambda: carrying.forget(run))
 
 
 def remove_lora_files(key: str) -> None:

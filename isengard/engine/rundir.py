@@ -4,6 +4,7 @@
     run_dir/checkpoints/000250.safetensors   the LoRA as it was after that step
     run_dir/state/000250.safetensors         everything needed to go on from there; only the newest is kept
     run_dir/lora.safetensors                 the finished LoRA
+    run_dir/initial.safetensors              the LoRA that a warm start begins from; the web side puts it there
     run_dir/pinned.json                      [step, …]: checkpoints that must keep their files; the web side writes it
 
 Files appear whole or not at all: written under a temporary name, synced, then renamed."""
@@ -32,6 +33,10 @@ def state(run: Path, step: int) -> Path:
 
 def final(run: Path) -> Path:
     return run / "lora.safetensors"
+
+
+def initial(run: Path) -> Path:
+    return run / "initial.safetensors"
 
 
 def pinned(run: Path) -> set[int]:

@@ -126,15 +126,21 @@ def test_the_training_config_lies_beside_the_lora_without_paths(run: TrainingRun
     assert json.loads(path.with_suffix(".json").read_text()) == config
 
 
-def test_a_completed_run_keeps_its_samples_and_drops_state_photos_and_spare_lora(
-    run: TrainingRun, folder: Path
-) -> None:
+def test_a_completed_run_keeps_what_it_needs_to_go_on_and_drops_the_spare_lora(run: TrainingRun, folder: Path) -> None:
     sample(run, folder, 50)
     put(rundir.state(folder, 50))
     put(rundir.final(folder))
     Job.objects.update(state=Job.State.COMPLETED)
     TrainingHandler().on_ended(Job.objects.get())
-    assert sorted(path.name for path in folder.iterdir()) == ["samples"]
+    assert sorted(path.name for path in folder.iterdir()) == ["photos", "samples", "state"]
+
+
+def test_a_newer_version_ends_that_the_older_can_go_on(run: TrainingRun, folder: Path) -> None:
+    put(rundir.state(folder, 50))
+    newer = again(run)
+    Job.objects.update(state=Job.State.COMPLETED)
+    TrainingHandler().on_ended(Job.objects.get(pk=newer.job_id))
+    assert not (folder / "state").exists() and not (folder / "photos").exists()
 
 
 def test_a_cancelled_run_keeps_what_a_retry_needs(run: TrainingRun, folder: Path) -> None:

@@ -3,8 +3,14 @@
 import pytest
 
 from isengard.engine import catalog, params
-from isengard.errors import Invalid
 from training import presets
+
+
+def built_in(base: str, key: str, photos: int) -> presets.Preset:
+    found = presets.built_in(base, key, photos)
+    assert found is not None
+    return found
+
 
 TRAINABLE = [key for key, base in catalog.BASES.items() if base.trainable]
 
@@ -24,21 +30,32 @@ def test_every_base_offers_the_same_four(base: str) -> None:
 
 def test_pockets_portrait_is_the_recipe_that_its_identity_test_measures() -> None:
     recipe = params.clean_all(catalog.training_params("pocket"), {})
-    values = presets.named("pocket", presets.DEFAULT, 8).values
+    values = built_in("pocket", presets.DEFAULT, 8).values
     cadence = {"sample_every_n_steps", "checkpoint_every_n_steps"}
     assert {name: recipe[name] for name in values if name not in cadence} == {"steps": values["steps"]}
 
 
 @pytest.mark.parametrize(("photos", "steps"), [(5, 1200), (15, 1500), (60, 3000)])
 def test_a_flux_portrait_takes_a_hundred_steps_a_photo_within_bounds(photos: int, steps: int) -> None:
-    assert presets.named("flux-dev", "portrait", photos).values["steps"] == steps
+    assert built_in("flux-dev", "portrait", photos).values["steps"] == steps
+
+
+@pytest.mark.parametrize(("key", "steps"), [("quick", 500), ("balanced", 1000), ("quality", 2000), ("portrait", 1500)])
+def test_before_anybody_is_chosen_flux_presets_are_those_for_usual_photos(key: str, steps: int) -> None:
+    assert built_in("flux-dev", key, 0).values["steps"] == built_in("flux-dev", key, 15).values["steps"] == steps
+
+
+@pytest.mark.parametrize("key", ["quick", "balanced", "quality", "portrait"])
+def test_more_photos_never_mean_fewer_steps(key: str) -> None:
+    steps = [built_in("flux-dev", key, photos).values["steps"] for photos in range(1, 120)]
+    assert steps == sorted(steps) and steps[0] < steps[-1]
+
+
+@pytest.mark.parametrize("base", TRAINABLE)
+def test_every_preset_says_what_likeness_to_expect(base: str) -> None:
+    assert all(preset.likeness for preset in presets.presets_for(base, 10))
 
 
 def test_a_changed_value_makes_it_custom() -> None:
-    quick = presets.named("pocket", "quick", 10)
+    quick = built_in("pocket", "quick", 10)
     assert presets.label_of("pocket", quick, {**quick.values, "steps": 300}) == "custom"
-
-
-def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(Invalid, match="quick, balanced"):
-        presets.named("pocket", "turbo", 10)

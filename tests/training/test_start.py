@@ -137,11 +137,19 @@ def test_a_photo_without_its_file_is_refused(mira: Character) -> None:
     assert refused(mira) == "photo_missing"
 
 
-def test_one_character_trains_once_at_a_time(mira: Character) -> None:
+def test_the_very_same_training_does_not_wait_twice(mira: Character) -> None:
     running = start(mira)
     with pytest.raises(Conflict, match=running.job.public_id) as caught:
         start(mira)
     assert caught.value.code == "already_training"
+
+
+def test_one_character_may_have_many_trainings_waiting_each_with_its_own_settings(mira: Character) -> None:
+    first, second = start(mira), start(mira, seed=7)
+    add_photo(mira, 9)
+    third = start(mira)
+    assert [run.params["seed"] for run in (first, second, third)] == [42, 7, 42]
+    assert [len(run.photos) for run in (first, second, third)] == [3, 3, 4]
 
 
 def test_two_characters_may_wait_at_once(mira: Character) -> None:
