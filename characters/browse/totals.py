@@ -22,7 +22,7 @@ class Totals:
 
 
 def totals(character: Character | None = None) -> Totals:
-    """Of all photos, or of one character's; exact, in one query (0.1 s of processor at a million, see docs/benchmarks.md)."""
+    """Of all photos, or of one character's; exact, in one query (0.3 s at a million, see docs/benchmarks.md)."""
     images = ReferenceImage.objects.filter(character=character) if character else ReferenceImage.objects.all()
     result = Totals()
     groups = images.order_by().values_list("character_id", "split", "verdict").annotate(count=Count("pk"))
