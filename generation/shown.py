@@ -10,6 +10,9 @@ from generation.models import Generation, Output
 from isengard import storage
 from isengard.engine import catalog
 from isengard.jobs import services as jobs
+from training.models import Lora
+
+AS_TRAINED = 1.0
 
 
 def recent() -> QuerySet[Generation]:
@@ -68,3 +71,13 @@ def recipe(generation: Generation) -> list[tuple[str, str]]:
         if shown and (param.name != "lora_strength" or generation.lora_name):
             rows.append((param.label, f"{value:g}" if isinstance(value, float) else f"{value} {param.unit}".strip()))
     return rows
+
+
+def usual_strength(lora: Lora | None, current: str) -> str:
+    """What the form's strength becomes when this LoRA is chosen; empty where somebody typed a strength of their own."""
+    try:
+        typed = float(current)
+    except ValueError:
+        return ""
+    usual = {AS_TRAINED, *Lora.objects.values_list("default_strength", flat=True).distinct()}
+    return f"{lora.default_strength:g}" if lora and typed in usual and typed != lora.default_strength else ""

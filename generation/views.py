@@ -113,8 +113,12 @@ def _page_of(request: HttpRequest) -> dict[str, Any]:
 
 @require_GET
 def hint(request: HttpRequest) -> HttpResponse:
-    """What the chosen LoRA's trigger word is, asked again when another one is chosen."""
-    return render(request, "generation/hint.html", {"chosen": _lora(request.GET.get("lora", ""))})
+    """What the chosen LoRA's trigger word and usual strength are, asked again when another one is chosen."""
+    chosen = _lora(request.GET.get("lora", ""))
+    usual = shown.usual_strength(chosen, request.GET.get("lora_strength", ""))
+    filled = GenerateForm(base=chosen.base, initial={"lora_strength": usual}) if chosen and usual else None
+    strength = filled["lora_strength"] if filled else None
+    return render(request, "generation/hint.html", {"chosen": chosen, "strength": strength})
 
 
 def _lora(public_id: str) -> Lora | None:

@@ -44,11 +44,11 @@ def diffusers(path: Path, seed: int = 1, **texts: str) -> Path:
     return write(path, weights, {name.replace("__", "."): text for name, text in texts.items()} or None)
 
 
-def kohya(path: Path, alpha: float = 2.0, **more: np.ndarray) -> Path:
+def kohya(path: Path, more: dict[str, np.ndarray] | None = None) -> Path:
     """A LoRA on a fused layer of Pocket in kohya's style, α half of its rank."""
     stem = "lora_unet_double_blocks_0_img_attn_qkv"
     weights = pair(f"{stem}.lora_down.weight", f"{stem}.lora_up.weight", POCKET.width, 3 * POCKET.width)
-    return write(path, {**weights, f"{stem}.alpha": np.array(alpha, np.float32), **more}, {"ss_steps": "1200"})
+    return write(path, {**weights, f"{stem}.alpha": np.array(2, np.float32), **(more or {})}, {"ss_steps": "1200"})
 
 
 def ours(version: int) -> str:

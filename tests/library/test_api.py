@@ -75,7 +75,7 @@ def test_a_lora_is_downloaded_in_either_style(api: APIClient, lora: Lora, tmp_pa
     address = api.get(f"/api/loras/{lora.public_id}").json()["downloads"][style]
     answer = api.get(address)
     path = tmp_path / "x.safetensors"
-    path.write_bytes(b"".join(answer.streaming_content) if answer.streaming else answer.content)
+    path.write_bytes(answer.getvalue())
     assert lora_file.inspect(path).style == style
     assert ("-kohya" in answer.headers["Content-Disposition"]) == (style == "kohya")
 

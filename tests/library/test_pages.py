@@ -159,6 +159,20 @@ def test_a_refused_upload_comes_back_with_the_reason_and_its_words(client: Clien
     assert status == 422 and "pickle" in text and 'value="Anna"' in text and 'value="sks"' in text
 
 
+def test_an_upload_needs_the_forms_token(mira: Character, tmp_path: Path) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    status, *_ = post_file(strict, files.kohya(tmp_path / "k.safetensors"), character=mira.public_id)
+    assert status == 403 and not Lora.objects.exists()
+
+
+def test_an_upload_with_the_token_is_taken(mira: Character, tmp_path: Path) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.get("/loras/upload")
+    token = {"csrfmiddlewaretoken": strict.cookies["isengard_csrf"].value}
+    status, *_ = post_file(strict, files.kohya(tmp_path / "k.safetensors"), character=mira.public_id, **token)
+    assert status == 302
+
+
 def test_an_upload_without_a_file_is_asked_for_one(client: Client) -> None:
     answer = client.post("/loras/upload", {"name": "Anna"})
     assert answer.status_code == 422 and "Choose a .safetensors file" in answer.content.decode()

@@ -62,7 +62,7 @@ def test_a_file_in_diffusers_style_is_kept_to_the_byte(mira: Character, tmp_path
 
 def test_text_encoder_tensors_are_reported_and_not_kept(mira: Character, tmp_path: Path) -> None:
     name = "lora_te1_text_model_encoder_layers_0_mlp_fc1.lora_down.weight"
-    lora = upload(files.kohya(tmp_path / "k.safetensors", **{name: np.ones((4, 8), np.float32)}), mira)
+    lora = upload(files.kohya(tmp_path / "k.safetensors", {name: np.ones((4, 8), np.float32)}), mira)
     assert lora.report["text_encoder"] == {"count": 1, "keys": [name]}
     assert not lora_file.inspect(storage.absolute(lora.file)).text
 

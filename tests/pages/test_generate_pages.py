@@ -9,6 +9,7 @@ from generation.models import Generation, Output
 from isengard import storage
 from tests.pages.rows import HTMX, pictured, put, queries, text
 from tests.people import make_lora
+from training.models import Lora
 
 CREATE = reverse("generation:create")
 ASK = {"prompt": "a portrait", "count": 2, "base": "pocket"}
@@ -52,6 +53,17 @@ def test_a_seed_used_again_fills_the_form_with_its_recipe(client: Client, mira: 
     asked = pictured(mira)
     form = client.get(f"{CREATE}?from={asked.job.public_id}&seed=8").context["form"]
     assert (form["prompt"].value(), form["seed"].value(), form["count"].value()) == (asked.prompt, "8", 1)
+
+
+@pytest.mark.parametrize(("typed", "follows"), [("1", True), ("0.5", True), ("0.63", False), ("high", False)])
+def test_the_strength_follows_the_chosen_lora_unless_one_was_typed(
+    client: Client, mira: Character, typed: str, follows: bool
+) -> None:
+    other, chosen = make_lora(mira, 1, active=False), make_lora(mira, 2)
+    Lora.objects.filter(pk=other.pk).update(default_strength=0.5)
+    Lora.objects.filter(pk=chosen.pk).update(default_strength=0.8)
+    answer = client.get(reverse("generation:hint"), {"lora": chosen.public_id, "lora_strength": typed})
+    assert ('value="0.8"' in answer.content.decode()) == follows
 
 
 def test_the_hint_follows_the_chosen_lora(client: Client, mira: Character) -> None:

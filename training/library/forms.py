@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from characters.models import Character
+from training.forms import CharacterField
 from training.library.services import LONGEST_NAME, STRONGEST
 from training.models import Lora
 
@@ -18,7 +19,7 @@ class UploadForm(forms.Form):
         error_messages={"required": "Choose a .safetensors file."},
         widget=forms.FileInput({"class": "form-control", "accept": ".safetensors"}),
     )
-    character = forms.ModelChoiceField(
+    character = CharacterField(
         Character.objects.order_by("name"),
         to_field_name="public_id",
         required=False,

@@ -1,0 +1,143 @@
+"""The LoRA library in a real browser: a file goes in, says what it is, draws, goes out in another style, comes back."""
+
+import io
+import re
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import SCREENSHOTS, TRAINING_SECONDS, ask
+from tests.browser.test_pages_everywhere import SIZES, STICKS_OUT, violations
+
+pytestmark = pytest.mark.browser
+PROMPT = "a portrait of ohwx that is the same from every file"
+LONG = TRAINING_SECONDS * 1000
+LOOKED_AT = {width: SIZES[width] for width in (390, 768, 1440)}
+
+
+def upload(page: Page, path: Path, name: str) -> str:
+    """The file as a new character's first version; the address of its page."""
+    page.goto("/loras")
+    page.get_by_role("link", name="Upload a LoRA").click()
+    page.locator("input[type=file]").set_input_files(path)
+    page.locator("#name").fill(name)
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator("h1")).to_have_text(f"{name} v1", timeout=30_000)
+    return page.url
+
+
+def download(page: Page, style: str, folder: Path) -> Path:
+    with page.expect_download() as started:
+        page.locator(f"#download-{style}").click()
+    path = folder / started.value.suggested_filename
+    started.value.save_as(path)
+    return path
+
+
+def drawn(page: Page, live: str) -> np.ndarray:
+    """The picture of seed 7 that the LoRA on whose page we are draws, asked for as a person would."""
+    page.get_by_role("link", name="Make pictures").click()
+    cards = page.locator("article", has_text=PROMPT)
+    before = cards.count()
+    page.locator("#prompt").fill(PROMPT)
+    page.locator("details[data-remember=generate-more]").evaluate("more => { more.open = true; }")
+    page.locator("#seed").fill("7")
+    page.locator("#steps").fill("6")
+    page.get_by_test_id("generate-btn").click()
+    expect(cards).to_have_count(before + 1, timeout=LONG)
+    made = cards.first.locator("[data-viewer-item]")
+    expect(made).to_have_count(1, timeout=LONG)
+    with urllib.request.urlopen(live + str(made.get_attribute("href")), timeout=60) as answer:
+        return np.asarray(Image.open(io.BytesIO(answer.read())))
+
+
+def look(page: Page, name: str) -> None:
+    """Fits every width, can be used by everybody; kept as pictures where somebody wants to see them."""
+    for width, height in LOOKED_AT.items():
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate(STICKS_OUT) <= 0, f"{name} sticks out at {width} px"
+        assert violations(page) == []
+        if SCREENSHOTS:
+            page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{width}.png", full_page=True)
+    page.set_viewport_size({"width": 1440, "height": 900})
+
+
+def test_a_file_comes_in_draws_goes_out_and_comes_back_the_same(
+    page: Page, live: str, trained: str, tmp_path: Path
+) -> None:
+    page.goto(f"/loras/{trained}")
+    first = download(page, "kohya", tmp_path)
+    expected = drawn(page, live)
+    address = upload(page, first, "Anna")
+    report = page.get_by_test_id("lora-report")
+    expect(report).to_contain_text("kohya (sd-scripts")
+    expect(report).to_contain_text("in 2 double and 3 single blocks")
+    look(page, "lora-uploaded")
+    assert np.array_equal(drawn(page, live), expected)
+    page.goto(address)
+    (tmp_path / "again").mkdir()
+    upload(page, download(page, "kohya", tmp_path / "again"), "Nora")
+    assert np.array_equal(drawn(page, live), expected)
+
+
+def test_the_same_file_again_says_where_it_is(chromium: Browser, live: str, trained: str, tmp_path: Path) -> None:
+    page = chromium.new_context(base_url=live).new_page()  # one that may be refused something
+    page.goto(f"/loras/{trained}")
+    path = download(page, "diffusers", tmp_path)
+    page.goto(f"/loras/upload?character={ask(live, f'/api/loras/{trained}')['character_id']}")
+    page.locator("input[type=file]").set_input_files(path)
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator(".field-error")).to_contain_text(re.compile(r"This very file is here already, as Mira v\d+\."))
+    look(page, "upload-refused")
+    page.context.close()
+
+
+def test_a_version_is_named_weighed_and_found(page: Page, live: str, trained: str) -> None:
+    page.goto(f"/loras/{trained}")
+    look(page, "lora")
+    page.locator("#name").fill("Best of Mira")
+    page.locator("#strength").fill("0.8")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("h1")).to_have_text(re.compile(r"Best of Mira v\d+"))
+    page.get_by_role("link", name="Make pictures").click()
+    expect(page.locator("#lora_strength")).to_have_value("0.8")
+    page.goto("/loras")
+    page.locator("#lora-search").fill("best of")
+    expect(page.get_by_test_id("lora-card")).to_have_count(1)
+    look(page, "loras")
+    page.locator("#lora-search").fill("no such name")
+    expect(page.locator("#loras")).to_contain_text("None found")
+
+
+def test_the_strength_follows_the_version_until_one_is_typed(page: Page, live: str, trained: str) -> None:
+    wanted = urllib.request.Request(
+        f"{live}/api/loras/{trained}",
+        b'{"default_strength": 0.7}',
+        {"Content-Type": "application/json"},
+        method="PATCH",
+    )
+    urllib.request.urlopen(wanted, timeout=60).close()
+    page.goto("/generate?lora=")
+    page.locator("#lora").select_option("")
+    page.locator("#lora_strength").fill("1")
+    page.locator("#lora").select_option(trained)
+    expect(page.locator("#lora_strength")).to_have_value("0.7")
+    page.locator("#lora").select_option("")
+    page.locator("#lora_strength").fill("0.63")
+    page.locator("#lora").select_option(trained)
+    expect(page.locator("#trigger-hint")).to_contain_text("calls Mira")
+    expect(page.locator("#lora_strength")).to_have_value("0.63")
+
+
+def test_a_version_is_deleted_after_a_question(page: Page, live: str, trained: str, tmp_path: Path) -> None:
+    page.goto(f"/loras/{trained}")
+    upload(page, download(page, "diffusers", tmp_path), "Ivy")
+    page.locator(".page-header").get_by_label("More").click()
+    page.get_by_role("button", name="Delete…").click()
+    page.locator("#delete-lora").get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_test_id("toast")).to_contain_text("Ivy v1 was deleted")
+    expect(page.locator("#hub-rows")).to_contain_text("No LoRA yet")
