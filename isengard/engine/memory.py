@@ -5,19 +5,19 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 
+from isengard.engine import catalog, plan
 from isengard.engine.errors import EngineError
+from isengard.engine.plan import SMALL_WEIGHTS
+from isengard.engine.specs import BaseModel
 
 GIB = 1 << 30
-# Below this the weights are a toy for any machine: full precision costs nothing.
-SMALL_WEIGHTS = GIB
 # FLUX.1 in bf16 takes 24 GB and its text encoders 10 GB: together with room to work they need this much.
 ROOM_FOR_ENCODERS = 44 * GIB
-# Training FLUX.1 without recomputing activations was measured by others at about 40 GB (512 px, batch 1).
-ROOM_FOR_ACTIVATIONS = 46 * GIB
 PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
@@ -47,9 +47,20 @@ def may_keep_encoders(folder: Path, device: torch.device) -> bool:
     return is_small(folder) or (device.type == "cuda" and _total(device) >= ROOM_FOR_ENCODERS)
 
 
-def must_recompute_activations(folder: Path, device: torch.device) -> bool:
-    """Whether training has to recompute activations in the backward pass (a third slower, far less memory)."""
-    return not is_small(folder) and (device.type != "cuda" or _total(device) < ROOM_FOR_ACTIVATIONS)
+def must_recompute_activations(base: BaseModel, device: torch.device, params: dict[str, Any]) -> bool:
+    """Whether a training has to recompute activations in the backward pass (a third slower, far less memory): where
+    the plan's formulas say that it would not fit otherwise."""
+    folder = Path(base.path)
+    if is_small(folder) or device.type != "cuda":
+        return not is_small(folder)
+    needed = plan.device_bytes(plan.geometry(catalog.get(base.key), folder), params, recompute=False)
+    return needed > _free(device)
+
+
+def _free(device: torch.device) -> int:
+    """What this process may use of a GPU: what nobody has, and what it has already."""
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free) + torch.cuda.memory_reserved(device)
 
 
 def settle_threads(folder: Path, device: torch.device) -> None:

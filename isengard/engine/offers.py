@@ -1,10 +1,11 @@
 """What this installation offers, for `/api/info` and the pages: knobs, base models and features, with a reason for each
 that is not there. Facts only, from the catalogue and the machine; imports no torch."""
 
+import math
 from pathlib import Path
 from typing import Any
 
-from isengard.engine import catalog
+from isengard.engine import catalog, plan
 from isengard.engine.capabilities import Capabilities, probe
 from isengard.engine.catalog import Base
 from isengard.engine.params import Param
@@ -12,8 +13,6 @@ from isengard.engine.params import Param
 BACKEND = "native"
 GIB = 1 << 30
 # FLUX.1 in bf16: 22 GiB for the denoiser, 9 for the text encoders beside it while a prompt is read, and room to work.
-# Training reads the captions first and alone, then holds the denoiser, the LoRA's optimizer and recomputed activations.
-TRAINING_VRAM = 28 * GIB
 DRAWING_VRAM = 34 * GIB
 
 Unwired = tuple[str, list[str], str]  # type, what it would be, why it is not
@@ -126,7 +125,13 @@ def why_not(base: Base, models_dir: Path, machine: Capabilities) -> str:
 def why_not_train(base: Base, models_dir: Path, machine: Capabilities) -> str:
     if not base.trainable:
         return base.note
-    return catalog.why_missing(base.key, models_dir) or _too_small(base, machine, TRAINING_VRAM, "training")
+    return catalog.why_missing(base.key, models_dir) or _too_small(base, machine, _least(base), "training")
+
+
+def _least(base: Base) -> int:
+    """GPU memory without which no settings of a training fit, in whole GiB."""
+    defaults = {param.name: param.default for param in catalog.training_params(base.key)}
+    return math.ceil(plan.least_bytes(base, plan.flux1(base), defaults) / GIB) * GIB
 
 
 def _too_small(base: Base, machine: Capabilities, needed: int, what: str) -> str:

@@ -207,6 +207,7 @@ class Worker(models.Model):
     host = models.CharField(max_length=100, blank=True)
     pid = models.PositiveIntegerField(default=0)
     device = models.CharField(max_length=120, blank=True, help_text="as people name it: CPU, NVIDIA H200 …")
+    machine = models.JSONField(default=dict, help_text="what its engine will find: {device, name, vram_bytes, …}")
     job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL, related_name="+")
     draining = models.BooleanField(default=False)
     started_at = models.DateTimeField(auto_now_add=True)

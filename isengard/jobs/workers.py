@@ -98,12 +98,16 @@ def _visible(queue: str) -> dict[str, str]:
     return {"CUDA_VISIBLE_DEVICES": given[index] if index < len(given) else str(index)}
 
 
-def _device(queue: str) -> str:
-    machine = capabilities.probe()
-    if machine.device == "cpu" or not queue.startswith("gpu"):
-        return "CPU"
+def _machine(queue: str) -> dict[str, Any]:
+    """What the engine of this queue will find: a plan is made for it where no engine runs yet."""
+    found = capabilities.probe()
+    ram = {"ram_bytes": found.ram_bytes, "ram_free_bytes": found.ram_free_bytes}
+    if found.device == "cpu" or not queue.startswith("gpu"):
+        return {"device": "cpu", "name": "CPU", "vram_bytes": 0, "bf16": False, **ram}
     index = int(queue.removeprefix("gpu"))
-    return machine.gpus[index].name if index < len(machine.gpus) else machine.name
+    gpu = found.gpus[min(index, len(found.gpus) - 1)]
+    bf16 = gpu.compute >= capabilities.BF16_COMPUTE
+    return {"device": "cuda", "name": gpu.name, "vram_bytes": gpu.vram_bytes, "bf16": bf16, **ram}
 
 
 @celeryd_after_setup.connect
@@ -149,14 +153,13 @@ def _on_received(**_: Any) -> None:
 
 
 def _report_for_ever() -> None:
-    device = _device(here.queue)
     reported = False
     while True:
         try:
             if not reported:
                 # What a predecessor of this name left, its start included.
                 Worker.objects.filter(name=here.name).delete()
-            _report(device)
+            _report(_machine(here.queue))
             reported = True
             if _is_deaf():
                 logger.critical("%s no longer hears its bell and leaves to be started again", here.name)
@@ -170,12 +173,13 @@ def _report_for_ever() -> None:
         time.sleep(settings.JOB_RENEW_SECONDS)
 
 
-def _report(device: str) -> None:
+def _report(machine: dict[str, Any]) -> None:
     facts = {
         "lane": here.queue,
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "device": device,
+        "device": machine["name"],
+        "machine": machine,
         "draining": draining(),
         "job": _my_jobs().first(),
         "heartbeat_at": Now(),

@@ -263,7 +263,7 @@ class Training:
         text = f"{len(data.images)} pictures ready, {preparation.hits} of them from the cache"
         self.sink("log", level="info", event="dataset_ready", message=text, fields=fields)
         recompute = {"on": True, "off": False}.get(self.params["gradient_checkpointing"])
-        if memory.must_recompute_activations(folder, device) if recompute is None else recompute:
+        if memory.must_recompute_activations(self.spec.base, device, self.params) if recompute is None else recompute:
             family.transformer.enable_gradient_checkpointing()
         return family, data, preparation.prompt_embeds[: self.params["sample_count"]]
 
