@@ -10,7 +10,7 @@ from isengard.engine import rundir
 from isengard.engine.specs import TrainSpec
 from isengard.jobs.handlers import Artifact
 from isengard.jobs.models import Job
-from training import bases, carrying, freezing, loras, prompts, services
+from training import bases, carrying, freezing, loras, planning, prompts, services
 from training.models import Checkpoint, Lora, Sample, TrainingRun
 
 
@@ -49,7 +49,9 @@ class TrainingHandler:
         return None
 
     def finish(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
-        lora = loras.publish(run_of(job), result)
+        run = run_of(job)
+        lora = loras.publish(run, result)
+        planning.remember(run, result)
         return {
             "lora": lora.public_id,
             "version": lora.version,

@@ -14,7 +14,7 @@ from isengard.errors import Conflict, Invalid, NotFound
 from isengard.jobs import services as jobs
 from isengard.jobs.models import Job
 from isengard.logs import correlation
-from training import bases, carrying, freezing, presets, prompts, user_presets
+from training import bases, carrying, freezing, planning, presets, prompts, user_presets
 from training.carrying import Beginning
 from training.models import Lora, TrainingRun, TrainingSweep
 
@@ -92,7 +92,8 @@ def submit(
 ) -> TrainingRun:
     """Queues a run whose fields are filled in but for its job and photos; `freeze` puts those into the job's folder.
 
-    Nothing is left behind when it fails. Conflict: the very same training waits or runs already."""
+    Nothing is left behind when it fails. Conflict: the very same training waits or runs already. Unavailable: it does
+    not fit into the machine's memory or on its disk."""
     with transaction.atomic(), ExitStack() as undo:
         _lock(draft.character)
         job = jobs.submit(kind="training", label=label[:200], correlation_id=correlation_id, retry_of=retry_of)
@@ -101,6 +102,7 @@ def submit(
         draft.job, draft.photos = job, freeze(job)
         draft.start, draft.parent = beginning.start, beginning.parent
         draft.params = freezing.settle(draft.params, draft.photos)
+        planning.settle(draft)
         _refuse_same(draft)
         draft.save()
         undo.pop_all()
@@ -128,16 +130,20 @@ def _identity(photo: freezing.Photo) -> tuple[Any, ...]:
     return photo["sha256"], photo["caption"], photo.get("crops"), bool(photo.get("mask"))
 
 
-def again(*, run: TrainingRun) -> TrainingRun:
-    """A new run with the same frozen parameters and photos. Conflict, Invalid and Unavailable as at the first start."""
+def again(*, run: TrainingRun, values: dict[str, Any] | None = None) -> TrainingRun:
+    """A new run with the same frozen photos and parameters but for `values`. Errors as at the first start."""
     bases.require_trainable(run.base)
     bases.require_space()
     beginning = carrying.beginning_of(run)
     if run.start == TrainingRun.Start.LONGER and (run.parent is None or carrying.state_of(run.parent) is None):
         raise Conflict("no_state", "The training that this one went on with is gone. Start a new version instead.")
     names = ("character", "preset", "base", "params", "trigger_word", "class_word", "warnings", "sweep")
+    draft = TrainingRun(**{name: getattr(run, name) for name in names})
+    if values:
+        draft.preset, draft.sweep = presets.CUSTOM, None
+        draft.params = training_params(run.base, {**planning.complete(run), **values})
     return submit(
-        TrainingRun(**{name: getattr(run, name) for name in names}),
+        draft,
         lambda job: [freezing.refreeze(photo, run.job, job) for photo in run.photos],
         label=run.job.label,
         beginning=beginning,

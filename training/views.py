@@ -18,8 +18,7 @@ from isengard.jobs import joblog
 from isengard.jobs import services as jobs
 from isengard.jobs.models import Job
 from isengard.logs import correlation
-from training import access, bases, services, shown
-from training.estimate import estimate
+from training import access, bases, planning, presets, services, shown
 from training.forms import StartForm
 from training.models import TrainingRun
 
@@ -76,7 +75,7 @@ def start(request: HttpRequest) -> HttpResponse:
         return render(request, "training/start.html", _start_context(request, form, base))
     if form.is_valid():
         try:
-            run = _start(form, base)
+            run = _start(form, base, adapted="adapt" in request.POST)
         except DomainError as error:
             form.add_error(AT_FIELD.get(error.code), error.message)
         else:
@@ -84,12 +83,20 @@ def start(request: HttpRequest) -> HttpResponse:
     return render(request, "training/start.html", _start_context(request, form, base), status=422)
 
 
-def _start(form: StartForm, base: str) -> TrainingRun:
+def _start(form: StartForm, base: str, *, adapted: bool) -> TrainingRun:
+    character, given = form.cleaned_data["character"], form.training_values()
+    if adapted:
+        given |= planning.preview(
+            base,
+            _preset(form),
+            services.training_params(base, given),
+            character.images.for_training(synthetic=form.with_synthetic()).count() or presets.USUAL_PHOTOS,
+        ).advice
     return services.start_training(
-        character=form.cleaned_data["character"],
+        character=character,
         preset=form.cleaned_data["preset"],
         base=base,
-        values=form.training_values(),
+        values=given,
         synthetic=form.with_synthetic(),
         correlation_id=correlation.current(),
     )
@@ -113,15 +120,16 @@ def _form(request: HttpRequest, base: str) -> StartForm:
 
 def _start_context(request: HttpRequest, form: StartForm, base: str) -> dict[str, Any]:
     chosen = str(form["character"].value() or "")
+    person = shown.chosen_character(chosen, synthetic=form.with_synthetic())
     return {
         "form": form,
         "base": base,
         "linked": "character" in request.GET,
         "bases": shown.base_choices(base, for_training=True),
         "base_query": f"&character={quote(chosen)}" if chosen else "",
-        "chosen": shown.chosen_character(chosen, synthetic=form.with_synthetic()),
+        "chosen": person,
         "has_characters": form.fields["character"].queryset.exists(),  # type: ignore[attr-defined]
-        "plan": _plan(form, base),
+        "plan": _plan(form, base, person["photos"] if person else 0),
     }
 
 
@@ -132,16 +140,32 @@ def plan(request: HttpRequest) -> HttpResponse:
     form = StartForm(request.GET, base=base, photos=0)
     form.is_valid()
     chosen = shown.chosen_character(request.GET.get("character", ""), synthetic=form.with_synthetic())
-    return render(request, "training/start.html#plan", {"plan": _plan(form, base), "chosen": chosen, "form": form})
+    found = _plan(form, base, chosen["photos"] if chosen else 0)
+    return render(request, "training/start.html#plan", {"plan": found, "chosen": chosen, "form": form})
 
 
-def _plan(form: StartForm, base: str) -> dict[str, Any]:
+def _plan(form: StartForm, base: str, photos: int) -> dict[str, Any]:
+    """What the form's values would take; what is wrong with them where they cannot be used."""
+    if wrong := _wrong(form):
+        return {"problem": wrong}
     given = form.training_values() if form.is_bound else values(form.params, form.initial)
     try:
         params = services.training_params(base, given)
+        return {"found": planning.preview(base, _preset(form), params, photos or presets.USUAL_PHOTOS)}
     except DomainError as error:
         return {"problem": error.message}
-    return {"estimate": estimate(base, params), "steps": params["steps"]}
+
+
+def _preset(form: StartForm) -> str:
+    return str(form["preset"].value() or "")
+
+
+def _wrong(form: StartForm) -> str:
+    """The first value that cannot be used; that nobody is chosen yet is said elsewhere."""
+    if not form.is_bound:
+        return ""
+    errors = [(name, found[0]) for name, found in form.errors.items() if name not in {"character", "__all__"}]
+    return next((f"{form.fields[name].label or name}: {text}" for name, text in errors), "")
 
 
 @require_GET

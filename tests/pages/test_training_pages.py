@@ -159,7 +159,7 @@ def test_the_plan_follows_the_form(client: Client, mira: Character) -> None:
 def test_the_plan_learns_from_this_machine(client: Client, mira: Character) -> None:
     assert "a guess until" in text(client.get(reverse("training:plan"), started(mira)))
     trained(mira, "completed")
-    assert "earlier trainings on this machine" in text(client.get(reverse("training:plan"), started(mira)))
+    assert "1 earlier training on this machine" in text(client.get(reverse("training:plan"), started(mira)))
 
 
 def test_a_plan_for_an_impossible_value_still_answers(client: Client, mira: Character) -> None:
