@@ -20,6 +20,14 @@ from isengard.version import VERSION
 FORMAT_VERSION = 2
 MOST_RANK = 8192
 ARCHITECTURES = {"flux-dev": "flux-1-dev/lora", "flux-schnell": "flux-1-schnell/lora", "pocket": "isengard-pocket/lora"}
+# As sd-scripts writes them, which other tools show.
+OPTIMIZERS = {
+    "adamw": "torch.optim.adamw.AdamW",
+    "adamw8bit": "bitsandbytes.optim.adamw.AdamW8bit",
+    "prodigy": "prodigyopt.prodigy.Prodigy",
+    "adafactor": "transformers.optimization.Adafactor",
+}
+SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 # Layers whose outputs, not inputs, are as wide as the model.
 _WRITES_WIDTH = re.compile(r"ff(?:_context)?\.net\.2$|single_.*proj_out$|embedder$|linear_1$|^proj_out$")
 
@@ -194,7 +202,9 @@ def _label(key: str) -> str:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the header of our own file tells about its making. Names only: no path of any machine goes in."""
+    """What the header of our own file tells about its making. Names only: no path of any machine goes in.
+
+    `rank` and the weights speak of the file, where α is multiplied in; `alpha` is what the training had."""
 
     base_key: str
     family: str
@@ -211,6 +221,9 @@ class Provenance:
     batch_size: int
     caption_dropout: float
     targets: tuple[str, ...]
+    alpha: float = 0.0
+    optimizer: str = "adamw"
+    lr_schedule: str = "constant"
 
 
 def metadata(made: Provenance, tensor_hash: str) -> dict[str, str]:
@@ -227,6 +240,7 @@ def metadata(made: Provenance, tensor_hash: str) -> dict[str, str]:
         "base_version": catalog.get(made.base_key).version,
         "family": made.family,
         "class_word": made.class_word,
+        "alpha": made.alpha or made.rank,
     }
     return {
         "format": "pt",
@@ -242,8 +256,8 @@ def metadata(made: Provenance, tensor_hash: str) -> dict[str, str]:
         "ss_num_reg_images": str(made.class_images),
         "ss_batch_size_per_device": str(made.batch_size),
         "ss_resolution": f"({made.resolution}, {made.resolution})",
-        "ss_optimizer": "torch.optim.AdamW",
-        "ss_lr_scheduler": "constant_with_warmup",
+        "ss_optimizer": OPTIMIZERS[made.optimizer],
+        "ss_lr_scheduler": SCHEDULES[made.lr_schedule],
         "ss_caption_dropout_rate": str(made.caption_dropout),
         "ss_tag_frequency": tags,
         "modelspec.sai_model_spec": "1.0.1",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from isengard.engine import catalog, lora_file
+from isengard.engine import catalog, lora_file, parameters
 from isengard.engine.errors import EngineError
 from isengard.engine.specs import BaseModel
 from isengard.version import VERSION
@@ -72,6 +72,21 @@ def test_alpha_equals_rank_wherever_a_tool_looks_for_it() -> None:
     adapter = json.loads(told["lora_adapter_metadata"])
     assert told["ss_network_alpha"] == told["ss_network_dim"] == "4"
     assert adapter["transformer.lora_alpha"] == adapter["transformer.r"] == 4
+
+
+def test_the_alpha_of_the_training_is_told_apart_from_the_files() -> None:
+    told = lora_file.metadata(replace(MADE, alpha=2.0), "")
+    assert (json.loads(told["isengard"])["alpha"], told["ss_network_alpha"]) == (2.0, "4")
+
+
+@pytest.mark.parametrize("name", next(one for one in parameters.TRAINING if one.name == "optimizer").choices)
+def test_every_optimizer_has_its_name_of_sd_scripts(name: str) -> None:
+    assert "." in lora_file.metadata(replace(MADE, optimizer=name), "")["ss_optimizer"]
+
+
+@pytest.mark.parametrize("name", next(one for one in parameters.TRAINING if one.name == "lr_schedule").choices)
+def test_every_schedule_has_its_name_of_sd_scripts(name: str) -> None:
+    assert lora_file.metadata(replace(MADE, lr_schedule=name), "")["ss_lr_scheduler"]
 
 
 def test_every_value_of_the_header_is_text() -> None:

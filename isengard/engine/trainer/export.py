@@ -5,7 +5,7 @@ Knows the file format's module and the family; no loop, no Django."""
 import hashlib
 from pathlib import Path
 
-from isengard.engine import lora_file, sampling
+from isengard.engine import lora_file, parameters, sampling
 from isengard.engine.errors import EngineError
 from isengard.engine.events import Event
 from isengard.engine.families.base import Embeds, Family
@@ -18,7 +18,7 @@ NO_EFFECT = "The finished LoRA changes nothing. Train longer or with a higher le
 
 def provenance(spec: TrainSpec, lora: Lora, step: int) -> lora_file.Provenance:
     """What the header of the file after `step` says about its making."""
-    params = spec.params
+    params = {**parameters.BEFORE, **spec.params}
     return lora_file.Provenance(
         base_key=spec.base.key,
         family=spec.base.family,
@@ -35,6 +35,9 @@ def provenance(spec: TrainSpec, lora: Lora, step: int) -> lora_file.Provenance:
         batch_size=params["batch_size"],
         caption_dropout=params["caption_dropout"],
         targets=lora.targets,
+        alpha=lora.alpha,
+        optimizer=params["optimizer"],
+        lr_schedule=params["lr_schedule"],
     )
 
 
