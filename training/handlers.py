@@ -10,7 +10,7 @@ from isengard.engine import rundir
 from isengard.engine.specs import TrainSpec
 from isengard.jobs.handlers import Artifact
 from isengard.jobs.models import Job
-from training import bases, carrying, freezing, loras, planning, prompts, services
+from training import bases, carrying, experience, freezing, loras, prompts, services
 from training.models import Checkpoint, Lora, Sample, TrainingRun
 
 
@@ -51,7 +51,7 @@ class TrainingHandler:
     def finish(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
         run = run_of(job)
         lora = loras.publish(run, result)
-        planning.remember(run, result)
+        experience.remember(run, result)
         return {
             "lora": lora.public_id,
             "version": lora.version,

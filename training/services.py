@@ -14,7 +14,7 @@ from isengard.errors import Conflict, Invalid, NotFound
 from isengard.jobs import services as jobs
 from isengard.jobs.models import Job
 from isengard.logs import correlation
-from training import bases, carrying, freezing, planning, presets, prompts, user_presets
+from training import bases, carrying, experience, freezing, planning, presets, prompts, user_presets
 from training.carrying import Beginning
 from training.models import Lora, TrainingRun, TrainingSweep
 
@@ -141,7 +141,7 @@ def again(*, run: TrainingRun, values: dict[str, Any] | None = None) -> Training
     draft = TrainingRun(**{name: getattr(run, name) for name in names})
     if values:
         draft.preset, draft.sweep = presets.CUSTOM, None
-        draft.params = training_params(run.base, {**planning.complete(run), **values})
+        draft.params = training_params(run.base, {**experience.complete(run), **values})
     return submit(
         draft,
         lambda job: [freezing.refreeze(photo, run.job, job) for photo in run.photos],
