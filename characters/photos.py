@@ -48,13 +48,27 @@ def require_space() -> None:
 
 
 @contextmanager
+def space_wanted() -> Iterator[None]:
+    """Unavailable: what is done in the block found the disk full."""
+    try:
+        yield
+    except OSError as error:
+        if not storage.is_full(error):
+            raise
+        raise Unavailable("no_space", "The disk is full. Free some space, then try again.") from error
+
+
+@contextmanager
 def received(file: Readable) -> Iterator[tuple[Path, str]]:
-    """The upload as a temporary file with its SHA-256, gone after the block. Invalid: empty, or over the cap."""
+    """The upload as a temporary file with its SHA-256, gone after the block.
+
+    Invalid: empty, or over the cap. Unavailable: the disk became full meanwhile."""
     folder = storage.absolute("tmp")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         path = Path(place) / "upload"
-        yield path, _copied(file, path)
+        with space_wanted():
+            yield path, _copied(file, path)
 
 
 def _copied(file: Readable, path: Path) -> str:

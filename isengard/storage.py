@@ -1,5 +1,6 @@
 """Every path rule under VOLUME_ROOT. The database stores relative keys; only this module turns them into paths."""
 
+import errno
 import hashlib
 import secrets
 import shutil
@@ -92,6 +93,11 @@ def remove(key: str) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether it says that the disk has no room, or that the account may not have more of it."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def free_bytes() -> int:

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
 from isengard import storage
+from isengard.errors import Unavailable
 
 Chunks = Generator[bytes, None, None]
 View = Callable[..., HttpResponseBase]
@@ -55,6 +56,17 @@ class ArchiveHandler(TemporaryFileUploadHandler):
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super(TemporaryFileUploadHandler, self).new_file(*args, **kwargs)
         self.file = ArchiveFile(self.file_name, self.content_type, 0, self.charset, self.content_type_extra)
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        """Unavailable: the disk is full."""
+        try:
+            super().receive_data_chunk(raw_data, start)
+        except OSError as error:
+            # The error may be kept for its trace, and with it the file and all the room that it takes.
+            self.file.close()
+            if not storage.is_full(error):
+                raise
+            raise Unavailable("no_space", "The disk has no room for this archive. Free some space first.") from error
 
 
 def archived(view: View) -> View:

@@ -48,8 +48,9 @@ def received(file: photos.Readable) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         path = Path(place) / ARCHIVE
-        _copy(file, path)
-        yield path
+        with photos.space_wanted():
+            _copy(file, path)
+            yield path
 
 
 def _copy(file: photos.Readable, path: Path) -> None:

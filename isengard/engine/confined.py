@@ -3,6 +3,7 @@
 No torch, no Django. Used by the web for single uploads and by unpacking.py for archives."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -26,7 +27,7 @@ def decode(source: Path, target: Path, *, min_side: int, largest_file: int, grey
     """Writes the clean picture of `source` to `target` (an 8-bit grey PNG where `grey`), at most `largest_file` bytes.
 
     {"extension", "content_type", "width", "height", "color"}, or {"code", "reason"} of a picture that is refused, for
-    one because a side has fewer than `min_side` pixels."""
+    one because a side has fewer than `min_side` pixels. OSError: there is no room for the clean one."""
     limits = json.dumps({"min_side": min_side, "largest_file": largest_file, "grey": grey})
     argv = [sys.executable, "-I", str(PROGRAM), str(source), str(target), limits]
     with SEATS:
@@ -39,4 +40,6 @@ def decode(source: Path, target: Path, *, min_side: int, largest_file: int, grey
     if child.returncode != 0 or not child.stdout:
         return dict(GAVE_UP)
     answer: dict[str, Any] = json.loads(child.stdout)
+    if "errno" in answer:
+        raise OSError(answer["errno"], os.strerror(answer["errno"]), str(target))
     return answer

@@ -2,8 +2,10 @@
 
 Run as a program by confined.py, never imported by the web process: it is the only code that hands a stranger's bytes
 to an image library. Limits its own processor time, memory and file size first. Answers with one JSON line, either
-{"extension", "content_type", "width", "height", "color"} or {"code", "reason"}. Knows neither Django nor the studio."""
+{"extension", "content_type", "width", "height", "color"}, {"code", "reason"}, or {"errno"} of a disk that is full.
+Knows neither Django nor the studio."""
 
+import errno
 import json
 import re
 import resource
@@ -29,6 +31,8 @@ JPEG: dict[str, Any] = {"quality": 95, "subsampling": 0}
 END = b"\xff\xd9"
 # Inside the pixels every 0xFF is followed by 0: anything else would be another part of the file.
 MARKER = re.compile(rb"\xff[^\x00]")
+# The disk has no room, or the account may not have more of it.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 CPU_SECONDS = 20
 MEMORY_BYTES = 3 << 30
 MAX_SIDE = 8192
@@ -63,9 +67,9 @@ def decode(source: Path, target: Path, min_side: int, grey: bool = False) -> dic
     if kind == "JPEG" and lossy and is_ours(source.read_bytes(), image.size):
         shutil.copyfile(source, target)
     elif lossy:
-        clean.save(target, "JPEG", **JPEG)
+        _write(clean, target, "JPEG", **JPEG)
     else:
-        clean.save(target, "PNG", compress_level=4)
+        _write(clean, target, "PNG", compress_level=4)
     return {
         "extension": "jpg" if lossy else "png",
         "content_type": "image/jpeg" if lossy else "image/png",
@@ -73,6 +77,13 @@ def decode(source: Path, target: Path, min_side: int, grey: bool = False) -> dic
         "height": clean.height,
         "color": dominant_color(clean),
     }
+
+
+def _write(image: Image.Image, target: Path, format: str, **options: Any) -> None:
+    """In one piece: on a full disk Pillow's own writing may end early without a word."""
+    buffer = BytesIO()
+    image.save(buffer, format, **options)
+    target.write_bytes(buffer.getbuffer())
 
 
 def _opened(source: Path) -> Image.Image:
@@ -200,6 +211,10 @@ def main(source: str, target: str, limits: str) -> None:
         answer = {"code": error.code, "reason": error.reason}
     except MemoryError:
         answer = {"code": "image_too_heavy", "reason": "Decoding it takes more memory than a photo may use."}
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        answer = {"errno": error.errno}
     sys.stdout.write(json.dumps(answer))
 
 

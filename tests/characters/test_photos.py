@@ -1,6 +1,7 @@
 """What becomes of an uploaded file: a clean picture, or a reason in plain words; never a path, never a loss."""
 
 import contextlib
+import errno
 import hashlib
 import io
 import random
@@ -210,6 +211,26 @@ def test_a_file_over_the_cap_is_refused_before_it_is_decoded(character: Characte
 def test_a_decoder_that_takes_too_long_is_stopped(character: Character, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confined, "WALL_SECONDS", 0.001)
     assert refused(character, encoded()) == "image_too_heavy"
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_a_full_disk_is_told_from_a_picture_that_is_too_heavy(tmp_path: Path, format: str) -> None:
+    (tmp_path / "photo").write_bytes(encoded(picture(97, 61), format))
+    with pytest.raises(OSError) as caught:
+        confined.decode(tmp_path / "photo", Path("/dev/full"), min_side=1, largest_file=1 << 20)
+    assert storage.is_full(caught.value)
+
+
+def test_an_upload_that_fills_the_disk_is_refused_and_leaves_nothing(
+    character: Character, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **limits: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(confined, "decode", full)
+    with pytest.raises(Unavailable, match="The disk is full"):
+        add(character, encoded())
+    assert list(storage.absolute("tmp").iterdir()) == []
 
 
 def test_a_photo_of_ours_comes_back_byte_for_byte(tmp_path: Path) -> None:

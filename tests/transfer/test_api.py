@@ -1,9 +1,11 @@
 """Import and export over the API and the pages: addresses, answers, layouts."""
 
+import errno
 import io
 import json
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +52,18 @@ def test_an_import_answers_with_its_job_and_later_with_what_became_of_it(api: AP
 def test_a_hostile_archive_is_refused_in_the_answer(api: APIClient, character: Character) -> None:
     answer = post(api, f"/api/characters/{character.public_id}/import", zipped({"../a.jpg": jpeg()}))
     assert (answer.status_code, answer.json()["code"]) == (400, "hostile_archive")
+
+
+def test_an_archive_that_the_disk_has_no_room_for_is_refused_and_gone(
+    api: APIClient, character: Character, volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Any, raw: bytes, start: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("characters.transfer.sending.TemporaryFileUploadHandler.receive_data_chunk", full)
+    answer = post(api, f"/api/characters/{character.public_id}/import", zipped({"a.jpg": jpeg()}))
+    assert (answer.status_code, answer.json()["code"]) == (503, "no_space")
+    assert list((volume / "tmp").iterdir()) == []
 
 
 def test_an_import_without_a_file_does_not_fit_the_schema(api: APIClient, character: Character) -> None:
