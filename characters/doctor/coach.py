@@ -1,7 +1,7 @@
 """What a character's photos lack as a set, in plain words, and whether they are ready to train. Reads no row itself."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from characters.doctor import thresholds as limits
@@ -30,29 +30,30 @@ class Advice:
     points: tuple[str, ...]
 
 
-def advise(photos: Sequence[Shown]) -> Advice:
+def advise(photos: Sequence[Shown], verdicts: Mapping[str, int] | None = None) -> Advice:
+    """`photos` may be a part of many; `verdicts` then counts all that will be trained on."""
+    counts = Counter(verdicts if verdicts is not None else (photo.verdict for photo in photos))
     usable = [photo for photo in photos if photo.verdict != "blocked"]
-    points = [*_number(len(usable)), *_mix(usable), *_variety(usable)]
-    return Advice(_state(photos, usable), _summary(photos, usable, points), tuple(points))
+    points = [*_number(counts.total() - counts["blocked"]), *_mix(usable), *_variety(usable)]
+    return Advice(_state(counts), _summary(counts, points), tuple(points))
 
 
-def _state(photos: Sequence[Shown], usable: list[Shown]) -> str:
+def _state(verdicts: Counter[str]) -> str:
     """Advice on variety makes a set better, but none unready."""
+    usable = verdicts.total() - verdicts["blocked"]
     if not usable:
         return "blocked"
-    doubtful = len(usable) < limits.FEW or any(photo.verdict != "ready" for photo in photos)
-    return "attention" if doubtful else "ready"
+    return "attention" if usable < limits.FEW or verdicts["ready"] < verdicts.total() else "ready"
 
 
-def _summary(photos: Sequence[Shown], usable: list[Shown], points: list[str]) -> str:
-    if not photos:
+def _summary(verdicts: Counter[str], points: list[str]) -> str:
+    if not verdicts.total():
         return "No photos to train on yet."
-    if not usable:
+    if verdicts["blocked"] == verdicts.total():
         return "None of these photos can be trained on."
-    verdicts = Counter(photo.verdict for photo in photos)
     words = {"ready": "ready", "attention": "to look at", "blocked": "left out", "unchecked": "not checked yet"}
-    parts = [f"{verdicts[key]} {word}" for key, word in words.items() if verdicts[key]]
-    return ", ".join(parts) + (": a good set." if not points and set(verdicts) == {"ready"} else ".")
+    parts = [f"{verdicts[key]:,} {word}" for key, word in words.items() if verdicts[key]]
+    return ", ".join(parts) + (": a good set." if not points and verdicts["ready"] == verdicts.total() else ".")
 
 
 def _number(count: int) -> list[str]:

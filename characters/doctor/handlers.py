@@ -14,10 +14,14 @@ class ExamineHandler:
     """See `isengard.jobs.handlers.Handler` for when each method is called."""
 
     def spec(self, job: Job) -> dict[str, Any]:
-        """What no earlier attempt reached; photos that came after the job was asked for, too."""
-        files = services.to_examine(job).values_list("pk", "file")
-        images = tuple(ExamineImage(pk, str(storage.absolute(file))) for pk, file in files)
-        return ExamineSpec(job.public_id, images, services.yunet()).to_dict()
+        """What is next of the character's photos; those that came after the job was asked for, too."""
+        images = tuple(
+            ExamineImage(pk, str(storage.absolute(file)))
+            for pk, file in services.to_examine(job).values_list("pk", "file")
+        )
+        before, left = services.progress(_character(job))
+        after = left - len(images)
+        return ExamineSpec(job.public_id, images, services.yunet(), before=before, after=after).to_dict()
 
     def on_event(self, job: Job, event: dict[str, Any]) -> dict[str, Any] | None:
         """Rows are all that is kept: a durable event per photo would only fill the table."""
@@ -27,7 +31,8 @@ class ExamineHandler:
 
     def finish(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
         character = _character(job)
-        copies.settle(character=character)
+        if not services.unchecked(character).exists():
+            copies.settle(character=character)
         verdicts = ReferenceImage.objects.filter(character=character).values_list("verdict", flat=True)
         counts = {name: list(verdicts).count(name) for name in ReferenceImage.Verdict.values}
         return {"photos": result["photos"], "seconds": result.get("seconds"), **counts}

@@ -40,7 +40,11 @@ def findings(facts: dict[str, Any], native_size: int) -> list[Finding]:
     """Of the engine's answer about one photo (isengard/engine/examine.py), for a base of `native_size` px."""
     if "code" in facts:
         return [_unusable(facts["code"])]
-    found = [_size(facts, native_size), _turned(facts), *_faces(facts), *_sharpness(facts), *_light(facts)]
+    size = _size(facts, native_size)
+    if size is not None and size.level == "blocked":
+        # So little can be seen in it that all else would be guessed.
+        return [size]
+    found = [size, _turned(facts), *_faces(facts), *_sharpness(facts), *_light(facts)]
     return [one for one in found if one is not None]
 
 

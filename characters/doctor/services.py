@@ -2,7 +2,6 @@
 
 Owns its transactions; knows no request and no pixels."""
 
-from collections import defaultdict
 from datetime import timedelta
 from typing import Any
 
@@ -20,39 +19,43 @@ from isengard.jobs.models import Job
 from isengard.logs import correlation
 
 KIND = "examine"
-# OpenCV's own file names; the older works, too.
-YUNET = ("face_detection_yunet_2026may.onnx", "face_detection_yunet_2023mar.onnx")
+# So that thumbnails and the photos of others get their turn on a machine with one worker for all of them.
+MOST_PER_JOB = 200
+# The version of an examination that somebody asked to have done again.
+OUTDATED = 0
+# A ring at the end of a job that was lost is found by the sweep for that long.
+REMEMBERED = timedelta(hours=1)
+# OpenCV Zoo names it by its date; the quantised ones beside it are no faster on a processor.
+YUNET, YUNET_FILES = "face_detection_yunet_2023mar.onnx", "face_detection_yunet_????[a-z][a-z][a-z].onnx"
 
 
 def request(*, images: ImageQuerySet) -> list[Job]:
-    """A job per character that looks at these photos (again). Invalid: none chosen."""
-    per_character: dict[int, list[str]] = defaultdict(list)
-    for owner, public_id in images.order_by("id").values_list("character_id", "public_id"):
-        per_character[owner].append(public_id)
-    if not per_character:
+    """Has these photos looked at (again): a job per character, or the one under way. Invalid: none chosen."""
+    owners = sorted(set(images.order_by().values_list("character_id", flat=True)))
+    if not owners:
         raise Invalid("nothing_chosen", "Choose at least one photo first.")
     with transaction.atomic():
-        return [_submit(owner, {"images": ids}) for owner, ids in per_character.items()]
+        Examination.objects.filter(image__in=images.order_by().values("pk")).update(version=OUTDATED)
+        return [_active(owner).first() or _submit(owner) for owner in owners]
 
 
 def check_again(*, character: Character) -> Job:
-    """Looks at every photo of the character again. Invalid: there is none."""
+    """Looks at every photo of the character again, unless that is under way. Invalid: there is none."""
     if not character.images.exists():
         raise Invalid("no_photos", "There is no photo to check yet. Add some first.")
-    with transaction.atomic():
-        return running(character) or _submit(character.pk, {"all": True})
+    return running(character) or request(images=ReferenceImage.objects.filter(character=character))[0]
 
 
 def again(*, job: Job) -> Job:
-    """A new job that asks for the same."""
+    """A new job for what that one did not reach."""
     task = DatasetTask.objects.get(job=job)
     with transaction.atomic():
-        return _submit(task.character_id, task.options, retry_of=job)
+        return _submit(task.character_id, retry_of=job)
 
 
-def _submit(character: int, options: dict[str, Any], retry_of: Job | None = None) -> Job:
+def _submit(character: int, retry_of: Job | None = None) -> Job:
     job = jobs.submit(kind=KIND, label="Photo check", correlation_id=correlation.current(), retry_of=retry_of)
-    DatasetTask.objects.create(job=job, character_id=character, kind=KIND, options=options)
+    DatasetTask.objects.create(job=job, character_id=character, kind=KIND)
     return job
 
 
@@ -87,7 +90,7 @@ def attend(*, character: int) -> Job | None:
         if times["last"] is None:
             copies.settle(character=character)
             return None
-        return None if _still_coming(times) else _submit(character, {})
+        return None if _still_coming(times) else _submit(character)
 
 
 def _still_coming(times: dict[str, Any]) -> bool:
@@ -98,32 +101,34 @@ def _still_coming(times: dict[str, Any]) -> bool:
 
 
 def left_alone() -> list[int]:
-    """Characters with photos that no bell brought to the doctor, new ones and those whose file has gone."""
+    """Characters with photos that no bell brought to the doctor: new ones, those whose file has gone, and the rest of
+    what somebody asked to have looked at again."""
     late = timezone.now() - timedelta(seconds=bell.PATIENCE_SECONDS)
     gone = Q(missing_at__lt=late) & ~Q(verdict="blocked")
     waiting = ReferenceImage.objects.filter(Q(verdict="unchecked", created_at__lt=late) | gone)
-    return list(waiting.order_by("character_id").values_list("character_id", flat=True).distinct()[:100])
+    found = set(waiting.order_by("character_id").values_list("character_id", flat=True).distinct()[:100])
+    ended = DatasetTask.objects.filter(kind=KIND, job__finished_at__range=(timezone.now() - REMEMBERED, late))
+    lately = ended.order_by().values_list("character_id", flat=True).distinct()[:100]
+    return sorted(found.union(pk for pk in lately if unchecked(pk).exists()))
 
 
 def to_examine(job: Job) -> ImageQuerySet:
-    """The photos of a job that were not looked at since it was asked for: what an earlier attempt did not reach."""
-    task = DatasetTask.objects.get(job=job)
-    images = ReferenceImage.objects.filter(character=task.character_id)
-    if "images" in task.options:
-        images = images.filter(public_id__in=task.options["images"])
-    elif not task.options.get("all"):
-        images = unchecked(task.character_id)
-    done = Examination.objects.filter(checked_at__gte=job.created_at, version=VERSION).values("image")
-    found: ImageQuerySet = images.exclude(pk__in=done).order_by("id")
+    """The photos that are next: at most MOST_PER_JOB. The rest is for the job after it."""
+    found: ImageQuerySet = unchecked(DatasetTask.objects.get(job=job).character_id).order_by("id")[:MOST_PER_JOB]
     return found
 
 
+def progress(character: int) -> tuple[int, int]:
+    """How many of the character's photos were looked at, and how many are left."""
+    left = unchecked(character).count()
+    return ReferenceImage.objects.filter(character=character).count() - left, left
+
+
 def yunet() -> str:
-    """The file of the stronger detector below the models folder; "" where there is none."""
-    found = [path for name in YUNET if (path := settings.MODELS_DIR / name).is_file()]
-    return str(found[0]) if found else ""
+    """The newest file of the stronger detector in the models folder; "" where there is none."""
+    return max((str(path) for path in settings.MODELS_DIR.glob(YUNET_FILES)), default="")
 
 
 def yunet_place() -> str:
     """Where to put that file, for the machine's owner to read."""
-    return str(settings.MODELS_DIR / YUNET[0])
+    return str(settings.MODELS_DIR / YUNET)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.db.models import Count
+
 from characters.browse.totals import totals
 from characters.doctor import coach, copies, services
 from characters.models import Character, DatasetTask, ReferenceImage
@@ -9,6 +11,7 @@ from isengard.jobs.models import Job
 
 # Beyond it the coach has one advice, and comparing more photos only takes time.
 MOST_COMPARED = 500
+TRAINED_ON = (ReferenceImage.Split.TRAIN, ReferenceImage.Split.SYNTHETIC)
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Report:
 def report(character: Character) -> Report:
     job = services.running(character)
     return Report(
-        advice=coach.advise(_photos(character)),
+        advice=coach.advise(_photos(character), _trained_on(character)),
         verdicts=totals(character).verdicts,
         copies=copies.copies_of(character=character),
         job=job,
@@ -45,10 +48,15 @@ def _failed(character: Character) -> Job | None:
     return task.job if task is not None and task.job.state == Job.State.FAILED else None
 
 
+def _trained_on(character: Character) -> dict[str, int]:
+    """Photos per verdict, of those that are trained on."""
+    images = ReferenceImage.objects.filter(character=character, split__in=TRAINED_ON).order_by()
+    return dict(images.values_list("verdict").annotate(count=Count("pk")))
+
+
 def _photos(character: Character) -> list[coach.Shown]:
-    """Those that are trained on, newest first."""
-    splits = (ReferenceImage.Split.TRAIN, ReferenceImage.Split.SYNTHETIC)
-    images = ReferenceImage.objects.filter(character=character, split__in=splits).order_by("-id")
+    """The newest of those that are trained on."""
+    images = ReferenceImage.objects.filter(character=character, split__in=TRAINED_ON).order_by("-id")
     fields = ("phash", "brightness", "contrast")
     rows = images.values_list(
         "pk", "verdict", "examination__framing", "color", *(f"examination__{name}" for name in fields)

@@ -119,7 +119,7 @@ def run(spec: ExamineSpec, sink: Sink, stop: Stop) -> Event:
     began, waiting, last = time.monotonic(), list[dict[str, Any]](), time.monotonic()
     sink("stage", stage="examining", message="Looking at the photos")
     yunet = _usable(spec.yunet, sink)
-    done = 0
+    done, total = 0, spec.before + len(spec.images) + spec.after
     for image in spec.images:
         if stop():
             break
@@ -128,7 +128,7 @@ def run(spec: ExamineSpec, sink: Sink, stop: Stop) -> Event:
         if len(waiting) >= BATCH or time.monotonic() - last > BATCH_SECONDS:
             sink("output", photos=waiting)
             waiting, last = [], time.monotonic()
-        sink("progress", step=done, total=len(spec.images))
+        sink("progress", step=spec.before + done, total=total)
     if waiting:
         sink("output", photos=waiting)
     return {"photos": done, "seconds": round(time.monotonic() - began, 3), "stopped": done < len(spec.images)}

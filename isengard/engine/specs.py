@@ -153,11 +153,14 @@ class ExamineImage:
 
 @dataclass(frozen=True)
 class ExamineSpec:
-    """Photos to measure as they are stored. `yunet` is the file of that detector, "" where it is not here."""
+    """Photos to measure as they are stored. `yunet` is the file of that detector, "" where it is not here; `before` and
+    `after` count the photos of other jobs, so that progress and time left are those of all."""
 
     job: str
     images: tuple[ExamineImage, ...]
     yunet: str = ""
+    before: int = 0
+    after: int = 0
     kind: Literal["examine"] = "examine"
 
     def to_dict(self) -> dict[str, Any]:

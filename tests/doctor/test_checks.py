@@ -156,11 +156,38 @@ def test_the_end_of_a_check_counts_the_verdicts(character: Character, add: Add) 
     assert (result["photos"], result["ready"], result["blocked"]) == (1, 1, 0)
 
 
-def test_a_retry_asks_for_the_same_photos(character: Character, add: Add) -> None:
-    image = add(Image.new("RGB", (64, 64)))
-    add(Image.new("RGB", (64, 64), "red"), "other.png")
+def test_a_retry_asks_for_what_was_not_reached(character: Character, add: Add) -> None:
+    image, other = add(Image.new("RGB", (64, 64))), add(Image.new("RGB", (64, 64), "red"), "other.png")
+    writing.record(character=character.pk, answers=[told(image), told(other)])
     (job,) = services.request(images=ReferenceImage.objects.filter(pk=image.pk))
     assert services.to_examine(ExamineHandler().resubmit(job)).get() == image
+
+
+@pytest.fixture
+def three(character: Character, add: Add, monkeypatch: pytest.MonkeyPatch) -> Character:
+    """A character with three photos, where a job takes two."""
+    monkeypatch.setattr(services, "MOST_PER_JOB", 2)
+    for colour in ("red", "green", "blue"):
+        add(Image.new("RGB", (64, 64), colour), f"{colour}.png")
+    long_ago(minutes=1)
+    return character
+
+
+def test_many_photos_are_several_jobs_and_the_time_left_is_that_of_all(three: Character) -> None:
+    first = ExamineHandler().spec(services.check_again(character=three))
+    examine(three)
+    second = services.attend(character=three.pk)
+    assert second is not None
+    spec = ExamineHandler().spec(second)
+    told_of = [(len(one["images"]), one["before"], one["after"]) for one in (first, spec)]
+    assert told_of == [(2, 0, 1), (1, 2, 0)]
+
+
+def test_the_rest_of_many_is_found_when_no_bell_rang(three: Character) -> None:
+    examine(three)
+    ReferenceImage.objects.update(verdict="ready")
+    Job.objects.update(finished_at=timezone.now() - timedelta(minutes=5))
+    assert services.left_alone() == [three.pk]
 
 
 def test_the_sample_character_needs_no_attention(db: None, volume: object) -> None:

@@ -73,3 +73,8 @@ def test_an_unsolved_photo_keeps_the_set_from_being_ready() -> None:
 def test_photos_that_nobody_looked_at_are_not_called_good() -> None:
     unseen = [replace(photo, verdict="unchecked") for photo in photos(15)]
     assert coach.advise(unseen).summary == "15 not checked yet."
+
+
+def test_of_many_the_summary_counts_all() -> None:
+    advice = coach.advise(photos(15), {"ready": 1900, "blocked": 100})
+    assert advice.summary == "1,900 ready, 100 left out." and "More than 40" in advice.points[0]

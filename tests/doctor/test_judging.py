@@ -33,6 +33,7 @@ def test_a_good_photo_has_no_finding() -> None:
         ({"turn": 3}, "sideways"),
         ({"width": 700, "height": 700}, "small"),
         ({"width": 400, "height": 400}, "too_small"),
+        ({"width": 40, "height": 40, "faces": []}, "too_small"),
     ],
 )
 def test_one_fault_is_one_finding(facts: dict[str, Any], code: str) -> None:

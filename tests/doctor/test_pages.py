@@ -1,11 +1,15 @@
 """The doctor's panels and what their buttons do; the same over the API."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from django.test import Client
 from PIL import Image
 from rest_framework.test import APIClient
 
 from characters.doctor import copies, services, shown, writing
+from characters.doctor.handlers import ExamineHandler
 from characters.models import Character, Crop, ReferenceImage
 from tests.doctor.conftest import FACE, Add, portrait, told
 
@@ -95,6 +99,18 @@ def test_the_panel_advises_and_offers_the_stronger_detector(client: Client, char
     page = client.get(f"/characters/{character.public_id}/doctor").content.decode()
     assert "1 photo rarely" in page or "1 photo" in page
     assert "face_detection_yunet" in page
+
+
+def test_the_stronger_detector_is_used_as_soon_as_its_file_lies_there(
+    client: Client, character: Character, add: Add, settings: Any, tmp_path: Path
+) -> None:
+    settings.MODELS_DIR = tmp_path
+    for name in ("face_detection_yunet_2023mar.onnx", "face_detection_yunet_2023mar_int8.onnx"):
+        (tmp_path / name).write_bytes(b"weights")
+    add(portrait())
+    spec = ExamineHandler().spec(services.check_again(character=character))
+    assert spec["yunet"] == str(tmp_path / "face_detection_yunet_2023mar.onnx")
+    assert "With YuNet" in client.get(f"/characters/{character.public_id}/doctor").content.decode()
 
 
 def test_check_again_starts_one_job_however_often_it_is_pressed(client: Client, character: Character, add: Add) -> None:
