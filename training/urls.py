@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from training import views
+from training import fix_views, views
 
 app_name = "training"
 urlpatterns = [
@@ -18,5 +18,6 @@ urlpatterns = [
     path("training/<id:public_id>/save", views.save_now, name="save-now"),
     path("training/<id:public_id>/sample", views.sample_now, name="sample-now"),
     path("training/<id:public_id>/retry", views.retry, name="retry"),
+    path("training/<id:public_id>/fix", fix_views.fix, name="fix"),
     path("", include("training.library.urls")),
 ]
