@@ -61,7 +61,7 @@ def next_step(character: Character, job: Job | None, photos: int) -> NextStep:
         pictures = f"{reverse('generation:create')}?lora={lora.public_id}"
         return NextStep(f"Version {lora.version} is ready.", "Make pictures", pictures, "sparkles")
     if photos:
-        return NextStep(f"{photos} photo{'' if photos == 1 else 's'} ready.", "Train", train, "graduation-cap")
+        return NextStep(f"{photos} photo{'' if photos == 1 else 's'} so far.", "Train", train, "graduation-cap")
     return NextStep("Add ten to twenty photos first.", "Add photos", "#photos", "image-plus")
 
 
