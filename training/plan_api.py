@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from characters.access import get_character
+from isengard.errors import Invalid
 from training import access, fixes, planning, presets, services, user_presets
 from training.models import TrainingRun
 from training.serializers import ErrorSerializer, TrainingConfigSerializer, TrainingJobSerializer, default_base
@@ -79,9 +80,8 @@ class PlanView(APIView):
 def _plan(asked: dict[str, Any]) -> planning.Plan:
     base, preset, photos = default_base(asked), asked.get("preset_name") or "", presets.USUAL_PHOTOS
     if "character_id" in asked:
-        photos = (
-            get_character(asked["character_id"]).images.for_training(synthetic=asked["synthetic"]).count() or photos
-        )
+        images = get_character(asked["character_id"]).images.for_training(synthetic=asked["synthetic"])
+        photos = images.count() or photos
     chosen = user_presets.named(base, preset, photos)
     values = {name: value for name, value in asked.get("config", {}).items() if value is not None}
     params = services.training_params(base, {**chosen.values, **values})
@@ -90,7 +90,7 @@ def _plan(asked: dict[str, Any]) -> planning.Plan:
 
 class OfferSerializer(serializers.Serializer[Any]):
     key = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field, not the serializer's own label
     values = serializers.DictField(help_text="what it changes; empty: the character's photos of now instead")
 
 
@@ -124,13 +124,15 @@ class RetryTrainingView(APIView):
         responses={201: TrainingJobSerializer, **REFUSED},
     )
     def post(self, request: Request, job_id: str) -> Response:
-        """Starts a failed or cancelled training again: as it was, with an offered change, or with changes of your own."""
+        """Starts a failed or cancelled training again: as it was, with an offered change, or with your own."""
         asked = RetryRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         return Response(TrainingJobSerializer(_again(access.get_run(job_id), asked.validated_data)).data, status=201)
 
 
 def _again(run: TrainingRun, asked: dict[str, Any]) -> TrainingRun:
+    if "fix" in asked and "config" in asked:
+        raise Invalid("fix_or_config", "Give either the key of an offer (fix) or changes of your own (config).")
     if "fix" in asked:
         return fixes.apply(run=run, key=asked["fix"])
     config = asked.get("config", {})
