@@ -59,7 +59,8 @@ class PhotoView(APIView):
             write(image=image, text=given["caption"], by="user")
         return Response(shapes.ImageOut(access.get_photo(image_id)).data)
 
-    @extend_schema(responses=shapes.BinnedOut, tags=TAGS)
+    # Said with its status: else a DELETE is described as one without a body.
+    @extend_schema(responses={200: shapes.BinnedOut}, tags=TAGS)
     def delete(self, request: Request, image_id: str) -> Response:
         """Into the bin, like the deletion of many; the answer can undo it."""
         one = ReferenceImage.objects.filter(pk=access.get_photo(image_id).pk)
@@ -136,7 +137,7 @@ class OneTagView(APIView):
         wanted = _cleaned(shapes.TagChange(data=request.data))["name"]
         return Response({"name": services.rename_tag(tags.get_tag(name), wanted).name})
 
-    @extend_schema(responses=shapes.CountOut, tags=TAGS)
+    @extend_schema(responses={200: shapes.CountOut}, tags=TAGS)
     def delete(self, request: Request, name: str) -> Response:
         """Takes it off every photo."""
         return Response({"count": services.delete_tag(tags.get_tag(name))})

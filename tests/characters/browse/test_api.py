@@ -114,3 +114,9 @@ def test_a_selection_of_nothing_or_too_much_is_refused(api: APIClient, mira: Cha
 def test_a_tag_of_300_characters_is_refused_with_its_reason(api: APIClient, mira: Character) -> None:
     answer = api.post("/api/images/tag", {"all": True, "tags": ["x" * 300]})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_tag")
+
+
+@pytest.mark.parametrize("path", ["/api/images/{image_id}", "/api/tags/{name}"])
+def test_a_deletion_that_answers_is_described_with_its_answer(api: APIClient, path: str) -> None:
+    described = api.get("/openapi.json").json()["paths"][path]["delete"]["responses"]
+    assert "application/json" in described["200"]["content"]
