@@ -96,8 +96,8 @@ class Training:
         return self.finish() if self.state.step >= self.last else self.interrupt()
 
     def check(self) -> None:
-        """The rest of the pipeline check: two steps that are taken back, and the baseline, which is kept: what the base
-        makes of the same prompts and seeds."""
+        """The rest of the pipeline check: two steps that are taken back, and the baseline, which is kept: what is made
+        of the same prompts and seeds before anything was learnt."""
         if self.state.step >= self.last or self.stop():
             return
         self.sink("stage", stage="checking", message="Trying two steps")
@@ -111,7 +111,7 @@ class Training:
             return
         with self.checks.tick("sample", "Drawing the baseline") as tick:
             drawn = self.sample()
-            tick.text = f"{drawn} of {len(self.prompts)} pictures drawn by the base alone"
+            tick.text = f"{drawn} of {len(self.prompts)} pictures drawn before the first step"
 
     # One step
 
