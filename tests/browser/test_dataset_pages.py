@@ -174,3 +174,12 @@ def test_the_grid_in_use_fits_every_width_and_every_person(page: Page, live: str
         page.set_viewport_size({"width": width, "height": height})
         assert page.evaluate(STICKS_OUT) <= 0, f"sticks out at {width} px"
     assert violations(page) == []
+
+
+@pytest.mark.parametrize("width", SIZES)
+def test_the_grid_fits_at_once_before_anything_is_resized(page: Page, owner: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": SIZES[width]})
+    page.goto(f"/dataset?character={owner}")
+    page.locator(".load-more").scroll_into_view_if_needed()
+    expect(page.locator(".tile")).to_have_count(PHOTOS)
+    assert page.evaluate(STICKS_OUT) <= 0
