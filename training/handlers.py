@@ -1,17 +1,14 @@
 """How a training job talks to the engine: its spec, its samples and checkpoints as rows, its LoRA at the end."""
 
-from pathlib import Path
 from typing import Any, Literal, cast
-
-from django.urls import reverse
 
 from isengard import storage
 from isengard.engine import rundir
 from isengard.engine.specs import TrainSpec
 from isengard.jobs.handlers import Artifact
 from isengard.jobs.models import Job
-from training import bases, carrying, experience, freezing, loras, prompts, services
-from training.models import Checkpoint, Lora, Sample, TrainingRun
+from training import bases, carrying, experience, freezing, heard, loras, prompts, services
+from training.models import Lora, TrainingRun
 
 
 def run_of(job: Job) -> TrainingRun:
@@ -42,11 +39,8 @@ class TrainingHandler:
         ).to_dict()
 
     def on_event(self, job: Job, event: dict[str, Any]) -> dict[str, Any] | None:
-        if event["type"] == "sample":
-            return _sample(run_of(job), event)
-        if event["type"] == "checkpoint":
-            return _checkpoint(run_of(job), event)
-        return None
+        take = heard.HEARD.get(event["type"])
+        return take(run_of(job), event) if take else None
 
     def finish(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
         run = run_of(job)
@@ -89,29 +83,6 @@ def sample_prompts(run: TrainingRun) -> tuple[str, ...]:
     return prompts.sample_prompts(custom, run.params["sample_count"], run.trigger_word, run.class_word)
 
 
-def _sample(run: TrainingRun, event: dict[str, Any]) -> dict[str, Any]:
-    fields = {name: event[name] for name in ("prompt", "seed", "width", "height")}
-    key = storage.key_of(Path(event["path"]))
-    sample, _ = Sample.objects.update_or_create(
-        run=run, step=event["step"], prompt_index=event["prompt_index"], defaults={**fields, "file": key}
-    )
-    url = reverse("api-job-sample", args=[run.job.public_id, sample.name])
-    return {"step": sample.step, "prompt_index": sample.prompt_index, "name": sample.name, "url": url, **fields}
-
-
-def _checkpoint(run: TrainingRun, event: dict[str, Any]) -> dict[str, Any]:
-    saved, _ = Checkpoint.objects.update_or_create(
-        run=run,
-        step=event["step"],
-        defaults={"file": storage.key_of(Path(event["path"])), "size_bytes": event["size_bytes"]},
-    )
-    # The engine keeps `max_checkpoints` files; a row never outlives its file.
-    for old in run.checkpoints.exclude(pk=saved.pk):
-        if not storage.absolute(old.file).is_file():
-            old.delete()
-    return {"step": saved.step, "name": saved.name, "size_bytes": saved.size_bytes}
-
-
 def _sample_files(run: TrainingRun) -> list[Artifact]:
     found: list[Artifact] = []
     for sample in run.samples.all():
@@ -140,7 +111,7 @@ def _checkpoint_files(run: TrainingRun) -> list[Artifact]:
             created_at=saved.created_at,
             step=saved.step,
         )
-        for saved in run.checkpoints.all()
+        for saved in run.checkpoints.filter(deleted_because="")
     ]
 
 

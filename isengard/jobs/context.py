@@ -13,11 +13,12 @@ from typing import Any, Literal
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
 from isengard.jobs import events, transitions
 from isengard.jobs.handlers import Handler
 from isengard.jobs.joblog import JobLog
-from isengard.jobs.models import Job, JobMetric
+from isengard.jobs.models import Job, JobMetric, JobStat
 from isengard.jobs.pace import Pace
 from isengard.jobs.patience import patiently
 
@@ -30,11 +31,16 @@ SILENCE = 150.0
 STALLED = 600.0
 PREVIEW_INTERVAL = 0.5
 METRIC_FIELDS = ("loss", "learning_rate", "speed", "seconds")
+GAUGES = ("cpu_percent", "rss_bytes", "gpu_percent", "vram_bytes", "celsius", "watts")
+# Heartbeats come every 2 s; a chart of hours needs fewer.
+STAT_SECONDS = 5.0
 # What the log says of a new file; the fields beside it hold its name and numbers.
 FILE_WORDS = {
     "sample": "Drew sample {prompt_index} at step {step}",
     "checkpoint": "Saved a checkpoint at step {step}",
     "caption": "Described photo {index}",
+    "check": "Check of {name} {state}: {text}",
+    "probe": "A step takes {seconds_per_step} s",
     "output": "Drew picture {index} with seed {seed}",
 }
 
@@ -50,6 +56,8 @@ class JobContext:
         self._buffer_lock, self._write_lock = threading.Lock(), threading.Lock()
         self._fields: dict[str, Any] = {}
         self._metrics: dict[int, JobMetric] = {}
+        self._stats: list[JobStat] = []
+        self._next_stat = 0.0
         self._asked: set[str] = set()
         self._pace = Pace()
         self._heard = self._worked = self._renewed = time.monotonic()
@@ -110,6 +118,16 @@ class JobContext:
         said = f"Step {event['step']}{loss}"
         self.log.write("DEBUG", f"{self.job.kind}.step", said, {"step": event["step"], **numbers})
 
+    def _on_heartbeat(self, event: Event) -> None:
+        """What the machine does, for the chart. Buffered: a heartbeat must never wait for the database."""
+        gauges = {name: event[name] for name in GAUGES if event.get(name) is not None}
+        if not gauges or time.monotonic() < self._next_stat or self.job.started_at is None:
+            return
+        self._next_stat = time.monotonic() + STAT_SECONDS
+        seconds = (timezone.now() - self.job.started_at).total_seconds()
+        with self._buffer_lock:
+            self._stats.append(JobStat(job=self.job, seconds=seconds, **gauges))
+
     def _on_stage(self, event: Event) -> None:
         stage, message = str(event["stage"])[:24], str(event.get("message", ""))[:300]
         # The pulse must not write words of the stage before over these.
@@ -136,7 +154,7 @@ class JobContext:
                 events.append(mine, event["type"], payload)
         self.log.write("INFO", f"{self.job.kind}.{event['type']}", _said(event), payload)
 
-    _on_sample = _on_checkpoint = _on_output = _on_caption = _on_artifact
+    _on_sample = _on_checkpoint = _on_output = _on_caption = _on_check = _on_probe = _on_artifact
 
     def _on_preview(self, event: Event) -> None:
         """A picture while it denoises: shown to whoever looks now, and not kept."""
@@ -172,19 +190,20 @@ class JobContext:
             self._put(message=f"No progress for {minutes:.0f} minutes. It is ended and tried again if that goes on.")
         with self._write_lock:
             with self._buffer_lock:
-                fields, metrics = self._fields, self._metrics
-                self._fields, self._metrics = {}, {}
+                fields, metrics, stats = self._fields, self._metrics, self._stats
+                self._fields, self._metrics, self._stats = {}, {}, []
             try:
-                mine = self._write(fields, list(metrics.values()))
+                mine = self._write(fields, list(metrics.values()), stats)
             except DatabaseError:
                 with self._buffer_lock:
                     self._fields, self._metrics = fields | self._fields, metrics | self._metrics
+                    self._stats = [*stats, *self._stats]
                 raise
         self._hear(mine)
         if mine is not None and fields:
             events.announce(events.snapshot(mine))
 
-    def _write(self, fields: dict[str, Any], metrics: list[JobMetric]) -> Job | None:
+    def _write(self, fields: dict[str, Any], metrics: list[JobMetric], stats: list[JobStat]) -> Job | None:
         """One fenced transaction; the row as it is now, or None when it is not ours any more."""
         now, lease = time.monotonic(), {}
         if now - self._renewed >= settings.JOB_RENEW_SECONDS and now - self._heard < SILENCE:
@@ -197,6 +216,8 @@ class JobContext:
                 JobMetric.objects.bulk_create(
                     metrics, update_conflicts=True, unique_fields=["job", "step"], update_fields=METRIC_FIELDS
                 )
+            if mine is not None:
+                JobStat.objects.bulk_create(stats)
         if lease:
             self._renewed = now
         return mine

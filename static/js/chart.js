@@ -1,67 +1,67 @@
-// Curves of a training from a JSON URL, drawn with uPlot: live, resized, in the theme's colours. Knows only arrays of numbers.
+// Curves of a JSON URL, drawn with uPlot: live, resized, zoomed, in the theme's colours. Knows only {steps: [], <key of a series>: []}.
 
 const { make, failureSentence } = window.isengard;
 const charts = new Map();
 
 // Canvas needs colours as values; the probe resolves what the class means in the theme of now.
 function colour(element, name) {
-  const probe = element.appendChild(make("span", { className: name }));
-  const value = getComputedStyle(probe).color;
+  const probe = element.appendChild(make("span", { className: name })), value = getComputedStyle(probe).color;
   probe.remove();
   return value;
 }
-const asSeries = ([key, label, style = "line"]) => ({ key, label, style });
-const seriesOf = (element) => element.dataset.chartSeries.split(",").map((text) => asSeries(text.split(":")));
+const seriesOf = (element) => element.dataset.chartSeries.split(",").map((text) => text.split(":")).map(([key, label, style = "line"]) => ({ key, label, style }));
+const formOf = (element) => element.dataset.chartForm ? document.querySelector(element.dataset.chartForm) : null;
+const short = (_, value) => (value === null || value === undefined ? "–" : Number(value.toPrecision(4)).toString());
+// Points without a line between them mark places.
+const STYLES = { faint: { width: 1, points: { show: false } }, points: { width: 0, points: { show: true, size: 9, width: 2 } } };
 
-function options(element) {
+function options(element, series) {
   const axis = { stroke: colour(element, "muted"), font: "12px Inter, sans-serif", ticks: { show: false } };
-  const grid = { stroke: colour(element, "chart-grid"), width: 1 };
+  const grid = { stroke: colour(element, "chart-grid"), width: 1 }, drawn = { width: 2, points: { show: false } };
   return {
-    width: element.clientWidth,
-    height: element.dataset.chartHeight ? Number(element.dataset.chartHeight) : 240,
-    scales: { x: { time: false } },
-    cursor: { y: false, points: { size: 7 } },
-    axes: [{ ...axis, grid: { show: false } }, { ...axis, grid, size: 56 }],
-    series: [{ label: "Step", value: (_, value) => value ?? "–" }, ...seriesOf(element).map(({ label, style }) => ({
-      label, stroke: colour(element, `chart-${style}`), width: style === "faint" ? 1 : 2, points: { show: false },
-      value: (_, value) => (value === null || value === undefined ? "–" : Number(value.toPrecision(4)).toString()),
-    }))],
+    width: element.clientWidth, height: Number(element.dataset.chartHeight ?? 240), scales: { x: { time: false } },
+    cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false, setScale: !formOf(element) } },
+    axes: [{ ...axis, grid: { show: false } }, { ...axis, grid, size: 56 }], hooks: { setSelect: [(plot) => zoom(element, plot)] },
+    series: [{ label: element.dataset.chartX ?? "Step", value: short }, ...series.map(({ label, style }) => ({ label, stroke: colour(element, `chart-${style}`), value: short, ...STYLES[style] ?? drawn }))],
   };
 }
-function show(element, data, words) {
-  const known = charts.get(element)?.plot;
-  if (known && data) return known.setData(data);
-  known?.destroy();
-  element.replaceChildren(...(data ? [] : [make("p", { className: "chart-note", textContent: words })]));
-  charts.set(element, { data, plot: data && new uPlot(options(element), data, element) });
+// A range that was dragged over goes to the form, so that the studio sends what lies between in full.
+function zoom(element, plot) {
+  const form = formOf(element), { left, width } = plot.select;
+  if (!form || width < 8) return;
+  [form.elements.first.value, form.elements.last.value] = [left, left + width].map((place) => Math.round(plot.posToVal(place, "x")));
+  plot.setSelect({ width: 0, height: 0 }, false);
+  form.dispatchEvent(new Event("change", { bubbles: true }));
+}
+function show(element, json, words) {
+  const known = charts.get(element), series = seriesOf(element).filter(({ key }) => json.steps?.length > 1 && json[key]?.some((value) => value !== null));
+  const data = [json.steps, ...series.map(({ key }) => json[key])], shape = series.map(({ key }) => key).join();
+  if (known.plot && known.shape === shape) return known.plot.setData(data);
+  known.plot?.destroy();
+  element.replaceChildren(...(shape ? [] : [make("p", { className: "chart-note", textContent: words })]));
+  Object.assign(known, { shape, plot: shape ? new uPlot(options(element, series), data, element) : null });
 }
 async function load(element) {
-  const answer = await fetch(element.dataset.chartUrl).catch(() => null), type = answer?.headers.get("Content-Type") ?? "";
-  const text = await answer?.text() ?? "";
-  if (!element.isConnected) return;
-  if (!answer?.ok) return charts.get(element).plot || show(element, null, failureSentence(answer?.status ?? 0, type, text));
-  const json = JSON.parse(text), columns = seriesOf(element).map(({ key }) => json[key] ?? json.steps.map(() => null));
-  show(element, json.steps.length < 2 ? null : [json.steps, ...columns], "The curve appears after the first steps.");
+  const known = charts.get(element), form = formOf(element), turn = known.turn = (known.turn ?? 0) + 1;
+  const answer = await fetch(`${element.dataset.chartUrl}?${new URLSearchParams(form ? new FormData(form) : "")}`).catch(() => null);
+  const type = answer?.headers.get("Content-Type") ?? "", text = await answer?.text() ?? "";
+  if (!element.isConnected || turn !== known.turn || (!answer?.ok && known.plot)) return;
+  known.json = answer?.ok ? JSON.parse(text) : {};
+  show(element, known.json, answer?.ok ? "The curve appears after the first steps." : failureSentence(answer?.status ?? 0, type, text));
 }
-
-const resized = new ResizeObserver((entries) => {
-  for (const { target } of entries) {
-    const plot = charts.get(target)?.plot;
-    plot?.setSize({ width: target.clientWidth, height: plot.height });
-  }
-});
-function adopt(element) {
-  if (charts.has(element)) return;
-  charts.set(element, {});
-  element.addEventListener("job:event", () => load(element));
-  resized.observe(element);
-  load(element);
-}
-const redraw = (element, { plot, data }) => { plot.destroy(); charts.set(element, {}); show(element, data); };
-const recolour = () => { for (const [element, known] of charts) if (known.plot) redraw(element, known); };
+// What was hidden is loaded when it is first seen.
+const resized = new ResizeObserver((entries) => { for (const { target } of entries) {
+  const plot = charts.get(target)?.plot;
+  if (plot) plot.setSize({ width: target.clientWidth, height: plot.height }); else if (target.clientWidth && charts.has(target)) load(target);
+} });
+const adopt = (element) => { charts.set(element, {}); element.addEventListener("job:event", () => element.clientWidth && load(element)); resized.observe(element); };
+const asked = ({ target }) => { for (const element of charts.keys()) if (formOf(element) && formOf(element) === (target.form ?? target)) load(element); };
+document.addEventListener("change", asked);
+document.addEventListener("reset", (event) => setTimeout(asked, 0, event));
+const recolour = () => { for (const [element, known] of charts) if (known.plot) { known.shape = ""; show(element, known.json); } };
 document.addEventListener("ui:theme", recolour);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
 htmx.onLoad(() => {
   for (const [element, { plot }] of charts) if (!element.isConnected) { plot?.destroy(); resized.unobserve(element); charts.delete(element); }
-  document.querySelectorAll("[data-chart-url]").forEach(adopt);
+  for (const element of document.querySelectorAll("[data-chart-url]")) if (!charts.has(element)) adopt(element);
 });

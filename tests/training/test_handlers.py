@@ -73,7 +73,8 @@ def test_a_second_attempt_resumes_from_the_newest_state(run: TrainingRun, folder
 
 def test_a_sample_is_one_row_however_often_it_is_told(run: TrainingRun, folder: Path) -> None:
     sample(run, folder, 50)
-    assert sample(run, folder, 50)["name"] == "000050-00.png"
+    told = sample(run, folder, 50)
+    assert told is not None and told["name"] == "000050-00.png"
     assert run.samples.count() == 1
 
 
@@ -83,11 +84,37 @@ def test_a_sample_without_the_trigger_is_a_leak_check(run: TrainingRun, folder: 
     assert [row.is_leak_check for row in run.samples.all()] == [False, True]
 
 
-def test_checkpoints_that_the_engine_dropped_lose_their_row(run: TrainingRun, folder: Path) -> None:
+def test_a_checkpoint_that_the_engine_dropped_says_why_and_is_offered_no_more(run: TrainingRun, folder: Path) -> None:
     checkpoint(run, folder, 100)
     rundir.checkpoint(folder, 100).unlink()
     checkpoint(run, folder, 200)
-    assert [row.step for row in run.checkpoints.all()] == [200]
+    assert [bool(row.deleted_because) for row in run.checkpoints.all()] == [True, False]
+    assert [found["step"] for found in TrainingHandler().artifacts(run.job) if found["type"] == "checkpoint"] == [200]
+
+
+def test_a_checkpoint_that_is_saved_again_is_there_again(run: TrainingRun, folder: Path) -> None:
+    checkpoint(run, folder, 100)
+    rundir.checkpoint(folder, 100).unlink()
+    checkpoint(run, folder, 200)
+    checkpoint(run, folder, 100)
+    assert run.checkpoints.filter(deleted_because="").count() == 2
+
+
+def tick(run: TrainingRun, name: str, state: str) -> None:
+    event = {"type": "check", "name": name, "state": state, "text": "two steps work", "seconds": 0.5}
+    TrainingHandler().on_event(run.job, event)
+
+
+def test_the_ticks_of_the_check_keep_their_newest_state(run: TrainingRun) -> None:
+    tick(run, "photos", "ok"), tick(run, "step", "running"), tick(run, "step", "ok")
+    run.refresh_from_db()
+    assert [(check["name"], check["state"]) for check in run.checks] == [("photos", "ok"), ("step", "ok")]
+
+
+def test_what_the_probe_measured_is_kept(run: TrainingRun) -> None:
+    TrainingHandler().on_event(run.job, {"type": "probe", "seconds_per_step": 0.25, "peak_rss_bytes": 7})
+    run.refresh_from_db()
+    assert run.measured["probe"] == {"seconds_per_step": 0.25, "peak_rss_bytes": 7}
 
 
 def test_a_finished_training_is_the_next_version_and_active(run: TrainingRun, mira: Character) -> None:
