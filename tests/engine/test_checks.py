@@ -121,6 +121,17 @@ def test_an_ask_is_done_after_the_step_that_runs(train_spec: Make, events: Event
     assert [event["step"] for event in events.of("sample")] == [0, 3, 5]
 
 
+def test_a_training_that_was_stopped_before_its_first_step_draws_its_baseline_later(
+    train_spec: Make, events: Events
+) -> None:
+    spec, before = train_spec(), Events()
+    loop.train(spec, before, lambda: bool(before.of("check")) and before.of("check")[-1]["name"] == "sample")
+    assert before.of("sample") == [] and before.of("metric") == []
+    state = rundir.states(Path(spec.run_dir))[-1]
+    loop.train(replace(spec, resume_from=str(state)), events, go_on)
+    assert [event["step"] for event in events.of("sample")] == [0, 6]
+
+
 def test_a_resumed_training_skips_the_baseline_and_says_so(train_spec: Make, events: Events) -> None:
     spec = train_spec()
     loop.train(spec, Events(), lambda: bool((Path(spec.run_dir) / "state").exists()))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from isengard.engine import catalog
+from isengard.engine import catalog, offers, parameters
 from isengard.engine.specs import BaseModel, GenerateSpec, LoraRef, TrainImage, TrainSpec
 from tests.engine.conftest import TRAIN_PARAMS, Events
 
@@ -134,6 +134,22 @@ def test_every_declared_knob_is_tried_here() -> None:
     training = {param.name for key in ("pocket", "flux-dev") for param in catalog.training_params(key)}
     drawing = {param.name for key in catalog.BASES for param in catalog.generation_params(key)}
     assert (set(TRAINING), set(DRAWING)) == (training, drawing)
+
+
+@pytest.mark.parametrize("base", ["pocket", "flux-dev"])
+def test_no_knob_is_both_there_and_refused(base: str) -> None:
+    there = {param.name for param in catalog.training_params(base)}
+    assert not there & set(offers.unwired_training(base))
+
+
+def test_a_knob_that_only_other_bases_have_is_refused_with_the_reason() -> None:
+    assert "no guidance input" in offers.unwired_training("pocket")["training_guidance"]
+    assert "training_guidance" not in offers.unwired_training("flux-dev")
+
+
+def test_every_knob_means_today_what_it_meant_before_it_existed() -> None:
+    defaults = {param.name: param.default for param in catalog.training_params("flux-dev")}
+    assert {name: defaults[name] for name in parameters.BEFORE} == parameters.BEFORE
 
 
 def test_the_same_training_twice_is_the_same_to_the_last_bit(train: Callable[..., tuple[Path, Trained]]) -> None:

@@ -67,8 +67,8 @@ class Training:
         self.average = Average(self.lora.named(), self.params["ema_decay"])
         recipe = recipe_of(spec, self.family.fingerprint("transformer"))
         self.state = TrainState(self.lora, self.optimizer, self.average, self.params["seed"], recipe)
-        self.resumed = resume(self.state, spec, sink)
-        if spec.init_lora and not self.resumed:
+        resumed = resume(self.state, spec, sink)
+        if spec.init_lora and not resumed:
             self.lora.begin_with(Path(spec.init_lora))
             self.average.begin()
         self.meter = Meter(sink, self.state.seconds, self.state.recent)
@@ -106,8 +106,9 @@ class Training:
         self.sink("probe", **facts)
         with self.checks.tick("memory", "Looking at the memory") as tick:
             tick.text = memory_words(facts, self.family.device)
-        if self.resumed:
-            self.checks.skip("sample", "drawn before the interruption")
+        if self.state.step:
+            # At step 0 somebody may have stopped it before, or while, the baseline was drawn.
+            self.checks.skip("sample", f"not drawn again: the training goes on after step {self.state.step}")
             return
         with self.checks.tick("sample", "Drawing the baseline") as tick:
             drawn = self.sample()
