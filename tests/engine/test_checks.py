@@ -1,8 +1,10 @@
 """The pipeline check: its ticks, the probe that leaves no trace, the numbers at the end."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,6 +101,17 @@ def test_peaks_forget_at_a_mark_and_remember_the_highest() -> None:
     peaks.mark()
     now, highest = peaks.since_mark()["peak_rss_bytes"], peaks.highest()["peak_rss_bytes"]
     assert highest - now > 100 << 20
+
+
+def test_the_probe_is_no_part_of_the_training_time(
+    train_spec: Make, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*given: Any) -> dict[str, float]:
+        time.sleep(3)
+        return checks.probe(*given)
+
+    monkeypatch.setattr(loop, "probe", slow)
+    assert loop.train(train_spec(), events, go_on)["training_seconds"] < 3
 
 
 def test_the_result_tells_what_the_training_cost(train_spec: Make, events: Events) -> None:

@@ -100,8 +100,8 @@ class Training:
         of the same prompts and seeds before anything was learnt."""
         if self.state.step >= self.last or self.stop():
             return
-        self.sink("stage", stage="checking", message="Trying two steps")
-        with self.checks.tick("step", "Trying two steps") as tick:
+        trying = "Trying two steps"
+        with self.outside_the_clock("checking", trying), self.checks.tick("step", trying) as tick:
             facts = probe(self.step, self.state, self.peaks, tick)
         self.sink("probe", **facts)
         with self.checks.tick("memory", "Looking at the memory") as tick:
