@@ -477,22 +477,21 @@ def gigabytes(count: float) -> str:
     return f"{count / GIB:.1f} GB" if count < 10 * GIB else f"{count / GIB:.0f} GB"
 
 
-# Where a run may go when nothing that it may change is enough, the mildest first.
-SMALLER_BATCH, SMALLER_RANK = "batch_size", "lora_rank"
-
-
 def that_would_fit(
     base: Base, geometry: Geometry, params: Params, machine: Machine, *, factor: float = 1.0
 ) -> Params | None:
     """The mildest changes with which it fits, by name; None: no setting is small enough for this machine.
 
-    A batch is split into accumulated ones before anything else is given up: the step stays the same."""
-    every = frozenset({"precision", "quantize", "resolution"})
+    A batch is split into accumulated ones before anything visible is given up, since the step stays the same; then the
+    pictures' size, then the LoRA's rank."""
     freed = {**params, **({"gradient_checkpointing": "auto"} if "gradient_checkpointing" in params else {})}
-    for batch, rank in product(_halves(params["batch_size"]), (params["lora_rank"], min(16, params["lora_rank"]), 4)):
-        trial = {**freed, "batch_size": batch, "lora_rank": rank}
-        trial["gradient_accumulation"] = min(8, params.get("gradient_accumulation", 1) * params["batch_size"] // batch)
-        found = fit(base, geometry, trial, machine, may=every, factor=factor)
+    sizes = sorted({size for size in base.sizes if size < params["resolution"]} | {params["resolution"]}, reverse=True)
+    ranks = sorted({params["lora_rank"], min(16, params["lora_rank"]), 4}, reverse=True)
+    together = int(params["batch_size"] * params.get("gradient_accumulation", 1))
+    for rank, size, batch in product(ranks, sizes, _halves(params["batch_size"])):
+        split = {"batch_size": batch, "gradient_accumulation": min(8, together // batch)}
+        trial = {**freed, **split, "resolution": size, "lora_rank": rank}
+        found = fit(base, geometry, trial, machine, may=frozenset({"precision", "quantize"}), factor=factor)
         if found.fits:
             return {name: value for name, value in found.params.items() if params.get(name) != value}
     return None
