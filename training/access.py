@@ -1,11 +1,15 @@
 """One get-or-404 per noun of training, used by the pages and the API alike."""
 
 from isengard.errors import NotFound
-from training.models import Checkpoint, Lora, LoraQuerySet, TrainingRun
+from training.models import Checkpoint, Lora, LoraQuerySet, TrainingRun, TrainingSweep, UserPreset
 
 
 def get_run(job_id: str) -> TrainingRun:
-    found = TrainingRun.objects.select_related("job", "character", "lora").filter(job__public_id=job_id).first()
+    found = (
+        TrainingRun.objects.select_related("job", "character", "lora", "parent__job")
+        .filter(job__public_id=job_id)
+        .first()
+    )
     if found is None:
         raise NotFound("not_found", f"Training job {job_id} not found")
     return found
@@ -27,4 +31,18 @@ def get_lora(lora_id: str) -> Lora:
     found = loras().filter(public_id=lora_id).first()
     if found is None:
         raise NotFound("not_found", f"LoRA {lora_id} not found")
+    return found
+
+
+def get_sweep(sweep_id: int) -> TrainingSweep:
+    found = TrainingSweep.objects.select_related("character").filter(pk=sweep_id).first()
+    if found is None:
+        raise NotFound("not_found", f"There is no comparison {sweep_id}.")
+    return found
+
+
+def get_preset(preset_id: int) -> UserPreset:
+    found = UserPreset.objects.filter(pk=preset_id).first()
+    if found is None:
+        raise NotFound("not_found", "This preset was deleted. Reload the page.")
     return found

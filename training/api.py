@@ -37,7 +37,7 @@ FILTERS = [
 
 def newest(request: Request) -> QuerySet[TrainingRun]:
     """The runs that the query asks for, newest first."""
-    runs = TrainingRun.objects.select_related("job", "character", "lora").order_by("-job_id")
+    runs = TrainingRun.objects.select_related("job", "character", "lora", "parent__job").order_by("-job_id")
     query = request.query_params
     if character := query.get("character_id"):
         runs = runs.filter(character__public_id=character)

@@ -29,6 +29,12 @@ def why_not_longer(run: TrainingRun) -> str:
     return ""
 
 
+def shown(run: TrainingRun) -> dict[str, Any]:
+    """For the page of a finished run: {why_not, state_bytes}, the second what is kept so that it can go on."""
+    state = carrying.state_of(run)
+    return {"why_not": why_not_longer(run), "state_bytes": state.stat().st_size if state else 0}
+
+
 def train_longer(*, run: TrainingRun, steps: int, correlation_id: str = "") -> TrainingRun:
     """A new version: the same photos and settings, `steps` more than before, and the optimizer as it was left.
 

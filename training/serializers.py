@@ -126,6 +126,10 @@ class TrainingJobSerializer(ProgressFields):
     elapsed_seconds = serializers.SerializerMethodField()
     current_loss = serializers.FloatField(source="job.loss", read_only=True, allow_null=True)
     warnings = serializers.ListField(child=serializers.CharField(), read_only=True)
+    paused = serializers.BooleanField(source="job.is_paused", read_only=True)
+    start = serializers.CharField(read_only=True, help_text="fresh, longer or warm: what it began from")
+    parent_id = serializers.CharField(source="parent.job.public_id", read_only=True, allow_null=True, default=None)
+    sweep_id = serializers.IntegerField(read_only=True, allow_null=True, help_text="the comparison it belongs to")
 
     @extend_schema_field(TrainingConfigSerializer)
     def get_config(self, run: TrainingRun) -> dict[str, Any]:

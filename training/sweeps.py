@@ -2,7 +2,7 @@
 
 Plain values in, rows out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import product
 from typing import Any
@@ -29,7 +29,7 @@ def comparable(base: str) -> list[Param]:
     return [param for param in catalog.training_params(base) if param.type in {"int", "float", "enum"}]
 
 
-def cleaned(base: str, axes: dict[str, Sequence[Any]]) -> Axes:
+def cleaned(base: str, axes: Mapping[str, Sequence[Any]]) -> Axes:
     """The grid in the parameters' own types. Invalid: an unknown parameter, a value out of range or said twice, or a
     grid of one training or of too many."""
     known = {param.name: param for param in comparable(base)}
@@ -40,10 +40,17 @@ def cleaned(base: str, axes: dict[str, Sequence[Any]]) -> Axes:
         if name not in known:
             raise Invalid("bad_grid", f"{name} cannot be compared. Choose one of {', '.join(known)}.")
         found[name] = _values(known[name], values)
-    count = len(list(product(*found.values())))
-    if not 2 <= count <= MOST_RUNS:
-        raise Invalid("bad_grid", f"This would start {count} trainings; a comparison has 2 to {MOST_RUNS}.")
+    if not 2 <= size(found) <= MOST_RUNS:
+        raise Invalid("bad_grid", f"This would start {size(found)} trainings; a comparison has 2 to {MOST_RUNS}.")
     return found
+
+
+def size(grid: Axes) -> int:
+    """How many trainings a grid is."""
+    count = 1
+    for values in grid.values():
+        count *= len(values)
+    return count
 
 
 def _values(param: Param, values: Sequence[Any]) -> list[Any]:
@@ -64,7 +71,7 @@ def start(
     preset: str,
     base: str,
     values: dict[str, Any],
-    axes: dict[str, Sequence[Any]],
+    axes: Mapping[str, Sequence[Any]],
     synthetic: bool = True,
     correlation_id: str = "",
 ) -> TrainingSweep:
