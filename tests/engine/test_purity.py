@@ -14,6 +14,8 @@ ENGINE = [
     "params",
     "specs",
     "events",
+    "gauges",
+    "retention",
     "rundir",
     "serve",
     "backends.native",
