@@ -1,7 +1,6 @@
-"""A run as its page shows it: stages, sample grid, curve, checkpoints, words. Reads rows, decides nothing."""
+"""A run as its page shows it: stages, checks, sample grid, comparison, words. Reads rows, decides nothing."""
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,11 +19,22 @@ from training.models import Sample, TrainingRun
 STAGES = (
     ("Load the base model", {"loading_model"}),
     ("Prepare photos", {"preparing_dataset", "encoding"}),
+    ("Check every part", {"checking"}),
     ("Learn", {"training", "sampling", "denoising", "saving", "saving_checkpoint"}),
     ("Finish the LoRA", {"exporting"}),
 )
-SMOOTHING = 0.9
-POINTS = 2000
+# The pipeline check's ticks in the order in which the engine makes them.
+CHECKS = {
+    "text": "Text encoders",
+    "photos": "Photos",
+    "vae": "Autoencoder",
+    "step": "Training steps",
+    "memory": "Memory",
+    "sample": "First pictures",
+}
+SLOW_CHECK = 0.1
+BEFORE_LEARNING = {"", "loading_model", "preparing_dataset", "encoding", "checking"}
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 def stages(job: Job) -> list[dict[str, str]]:
@@ -44,18 +54,36 @@ def sample_grid(run: TrainingRun) -> tuple[list[int], list[dict[str, Any]]]:
     steps = sorted({sample.step for sample in samples})
     rows: dict[int, dict[str, Any]] = {}
     for sample in samples:
-        row = rows.setdefault(sample.prompt_index, {"prompt": _title(sample), "cells": dict.fromkeys(steps)})
+        row = rows.setdefault(
+            sample.prompt_index, {"prompt": _title(sample), "index": sample.prompt_index, "cells": dict.fromkeys(steps)}
+        )
         url = reverse("api-job-sample", args=[run.job.public_id, sample.name])
         row["cells"][sample.step] = {"url": url, "thumb": url, "step": sample.step}
     return steps, [{**rows[index], "cells": list(rows[index]["cells"].values())} for index in sorted(rows)]
 
 
-def before_after(run: TrainingRun, rows: list[dict[str, Any]]) -> dict[str, str] | None:
-    """The first prompt before any learning and at the end, once a run is over; None where nothing can be compared."""
-    drawn = [cell for cell in rows[0]["cells"] if cell] if rows else []
-    if run.job.state != Job.State.COMPLETED or len(drawn) < 2:
+def compare(steps: list[int], rows: list[dict[str, Any]], asked: Mapping[str, str]) -> dict[str, Any] | None:
+    """Two samples of one prompt under a slider: by default the first ever and the newest. None: there are not two.
+
+    `asked`: prompt (its place), left and right (steps; anything else means the default)."""
+    drawable = [row for row in rows if sum(cell is not None for cell in row["cells"]) > 1]
+    if not drawable:
         return None
-    return {"prompt": rows[0]["prompt"], "before": drawn[0]["url"], "after": drawn[-1]["url"]}
+    row = next((row for row in drawable if str(row["index"]) == asked.get("prompt")), drawable[0])
+    drawn = [cell for cell in row["cells"] if cell]
+    left, right = (_drawn_at(drawn, asked.get(side, ""), other) for side, other in (("left", 0), ("right", -1)))
+    return {
+        "row": row,
+        "rows": drawable,
+        "steps": steps,
+        "left": left,
+        "right": right,
+        "follows": asked.get("right", "") != str(right["step"]),
+    }
+
+
+def _drawn_at(drawn: list[dict[str, Any]], step: str, otherwise: int) -> dict[str, Any]:
+    return next((cell for cell in drawn if str(cell["step"]) == step), drawn[otherwise])
 
 
 def _title(sample: Sample) -> str:
@@ -64,29 +92,29 @@ def _title(sample: Sample) -> str:
     return sample.prompt + leak
 
 
-def checkpoints(run: TrainingRun) -> list[dict[str, Any]]:
-    return [
-        {"row": row, "url": reverse("api-job-checkpoint", args=[run.job.public_id, row.name])}
-        for row in run.checkpoints.order_by("-step")
-    ]
+def checks(run: TrainingRun) -> list[dict[str, str]]:
+    """The pipeline check's ticks in their order, those that are still to come too; empty before it begins."""
+    told = {tick["name"]: tick for tick in run.checks}
+    now = run.job.state == Job.State.RUNNING
+    marks = {"ok": "done", "running": "active" if now else "failed", "failed": "failed", "skipped": "skipped"}
+    ticks = []
+    for name, label in CHECKS.items():
+        tick = told.get(name, {"state": "", "text": "", "seconds": 0})
+        seconds = f"{tick['seconds']:.1f} s" if tick["seconds"] >= SLOW_CHECK else ""
+        ticks.append({"label": label, "state": marks.get(tick["state"], "todo"), "text": tick["text"], "took": seconds})
+    return ticks if told else []
 
 
-def curve(run: TrainingRun) -> dict[str, list[float | None]]:
-    """The kept metrics, and the loss smoothed without lag at the start (an average that forgets with 0.9 a step).
+def checks_matter(job: Job) -> bool:
+    """Whether the ticks are what there is to see: before the first step, and when it failed."""
+    before = job.state == Job.State.RUNNING and job.stage in BEFORE_LEARNING
+    return before or job.state == Job.State.FAILED
 
-    Smoothed over every step; of a long run every nth step is shown, since a screen has no more columns."""
-    rows = list(run.job.metrics.values_list("step", "loss", "learning_rate", "speed"))
-    stride = max(math.ceil(len(rows) / POINTS), 1)
-    smooth: list[float | None] = []
-    average, weight = 0.0, 0.0
-    for _, loss, _, _ in rows:
-        if loss is not None:
-            average, weight = SMOOTHING * average + (1 - SMOOTHING) * loss, SMOOTHING * weight + (1 - SMOOTHING)
-        smooth.append(average / weight if weight else None)
-    # Counted from the end: the newest step is always there.
-    kept = slice((len(rows) - 1) % stride, None, stride)
-    steps, losses, rates, speeds = ([row[column] for row in rows[kept]] for column in range(4))
-    return {"steps": steps, "loss": losses, "smooth": smooth[kept], "learning_rate": rates, "speed": speeds}
+
+def expected_speed(run: TrainingRun) -> float | None:
+    """Steps a second: what the plan said at submit, else what the probe's step took. None: nobody foretold it."""
+    found = run.plan.get("seconds_per_step") or run.measured.get("probe", {}).get("seconds_per_step")
+    return 1 / found if found else None
 
 
 def params(run: TrainingRun) -> list[tuple[str, str]]:
@@ -101,12 +129,41 @@ def _words(value: Any, unit: str) -> str:
     return f"{text} {unit}".strip()
 
 
-def log_lines(records: Iterable[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """The newest records, without the numbers of single steps, which the chart shows better."""
+def differences(run: TrainingRun) -> dict[str, Any] | None:
+    """What is set otherwise than in the training before: of the one it continues, else of the same character.
+
+    {run, rows: [{label, before, now}]}; None for a character's first training."""
+    before = run.parent or TrainingRun.objects.filter(character=run.character_id, pk__lt=run.pk).order_by("-pk").first()
+    if before is None:
+        return None
+    old, new = (dict(settings_of(one)) for one in (before, run))
+    rows = [
+        {"label": label, "before": old.get(label, "–"), "now": new.get(label, "–")}
+        for label in {**new, **old}
+        if old.get(label) != new.get(label)
+    ]
+    return {"run": before, "rows": rows}
+
+
+def settings_of(run: TrainingRun) -> list[tuple[str, str]]:
+    """Everything that a training was given, as words."""
+    photos = str(len(run.photos))
+    return [
+        ("Base model", catalog.get(run.base).label),
+        ("Preset", run.preset.replace("_", " ").title()),
+        ("Trigger word", run.trigger_word),
+        ("Photos", photos),
+        *params(run),
+    ]
+
+
+def log_lines(records: Iterable[dict[str, Any]], count: int, level: str = "INFO") -> list[dict[str, Any]]:
+    """The newest records of a level and worse; by default not the numbers of single steps, which the chart shows."""
+    wanted = LEVELS[LEVELS.index(level) if level in LEVELS else 1 :]
     lines = [
         {"time": datetime.fromisoformat(record["ts"]), "level": record["level"], "message": record["msg"]}
         for record in records
-        if record["level"] != "DEBUG"
+        if record["level"] in wanted
     ]
     return lines[-count:]
 

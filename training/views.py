@@ -1,31 +1,35 @@
-"""The training pages: history, start, ongoing, one run live. Services decide; these show."""
+"""The training pages: history, start, ongoing. Services decide; these show. One run's page is in run_views.py."""
 
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from characters.models import Character
-from isengard import storage
-from isengard.engine import catalog
 from isengard.errors import DomainError
 from isengard.forms import values
-from isengard.htmx import STOP_POLLING, is_fragment, redirect_to, render_page, toast
-from isengard.jobs import joblog
+from isengard.htmx import is_fragment, redirect_to, render_page
 from isengard.jobs import services as jobs
 from isengard.jobs.models import Job
 from isengard.logs import correlation
-from training import access, bases, planning, presets, services, shown
+from training import access, bases, continuing, planning, presets, services, shown, sweeps
 from training.forms import StartForm
-from training.models import TrainingRun
+from training.models import Lora, TrainingRun
 
 PAGE = 24
-LOG_LINES = 300
 # Refusals of the service that are about one field.
-AT_FIELD = {"no_images": "character", "already_training": "character"}
+AT_FIELD = {
+    "no_images": "character",
+    "already_training": "character",
+    "rank_too_small": "lora_rank",
+    "layers_too_few": "lora_layers",
+    "bad_grid": "grid_1_values",
+}
+# What stays as it was when only the photos change.
+KEPT = ("preset", "steps", "resolution")
 
 
 @require_GET
@@ -69,21 +73,26 @@ def ongoing(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def start(request: HttpRequest) -> HttpResponse:
     """The start form. A refusal comes back at the form, with every value kept."""
-    base = _chosen_base(request)
-    form = _form(request, base)
+    lora = _begun_from(request)
+    base = _chosen_base(request, lora)
+    form = _form(request, base, lora)
     if request.method == "GET":
-        return render(request, "training/start.html", _start_context(request, form, base))
+        template = "training/start.html#how" if is_fragment(request) else "training/start.html"
+        return render(request, template, _start_context(request, form, base))
     if form.is_valid():
         try:
-            run = _start(form, base, adapted="adapt" in request.POST)
+            address = _start(form, base, adapted="adapt" in request.POST)
         except DomainError as error:
             form.add_error(AT_FIELD.get(error.code), error.message)
         else:
-            return redirect_to(request, run.get_absolute_url())
+            return redirect_to(request, address)
     return render(request, "training/start.html", _start_context(request, form, base), status=422)
 
 
-def _start(form: StartForm, base: str, *, adapted: bool) -> TrainingRun:
+def _start(form: StartForm, base: str, *, adapted: bool) -> str:
+    """Starts what the form asks for, one training or a grid of them; the address that shows it.
+
+    `adapted`: with the changes that the plan proposed to make it fit."""
     character, given = form.cleaned_data["character"], form.training_values()
     if adapted:
         given |= planning.preview(
@@ -92,30 +101,46 @@ def _start(form: StartForm, base: str, *, adapted: bool) -> TrainingRun:
             services.training_params(base, given),
             character.images.for_training(synthetic=form.with_synthetic()).count() or presets.USUAL_PHOTOS,
         ).advice
-    return services.start_training(
-        character=character,
-        preset=form.cleaned_data["preset"],
-        base=base,
-        values=given,
-        synthetic=form.with_synthetic(),
-        correlation_id=correlation.current(),
-    )
+    asked: dict[str, Any] = {"preset": form.cleaned_data["preset"], "values": given}
+    asked |= {"synthetic": form.with_synthetic(), "correlation_id": correlation.current()}
+    if form.lora is not None:
+        return continuing.new_version(lora=form.lora, **asked).get_absolute_url()
+    asked |= {"character": character, "base": base}
+    if axes := form.axes():
+        return reverse("training:sweep", args=[sweeps.start(axes=axes, **asked).pk])
+    return services.start_training(**asked).get_absolute_url()
 
 
-def _chosen_base(request: HttpRequest) -> str:
+def _begun_from(request: HttpRequest) -> Lora | None:
+    """The LoRA that a new version is to begin from, if any. NotFound: it is gone."""
+    wanted = request.POST.get("from") or request.GET.get("from")
+    return access.get_lora(wanted) if wanted else None
+
+
+def _chosen_base(request: HttpRequest, lora: Lora | None = None) -> str:
     """The base the form is for. Invalid: a name that is no base; one that cannot be trained is refused at start."""
+    if lora is not None:
+        return lora.base
     wanted = request.POST.get("base") or request.GET.get("base") or bases.default_key()
     return wanted if bases.find(wanted).trainable else bases.default_key()
 
 
-def _form(request: HttpRequest, base: str) -> StartForm:
+def _form(request: HttpRequest, base: str, lora: Lora | None = None) -> StartForm:
     chosen = request.POST.get("character") or request.GET.get("character", "")
+    if lora is not None:
+        chosen = lora.character.public_id
     character = Character.objects.filter(public_id=chosen).first()
     synthetic = request.POST.get("synthetic") != "leave"
     photos = character.images.for_training(synthetic=synthetic).count() if character else 0
     if request.method == "POST":
-        return StartForm(request.POST, base=base, photos=photos)
-    return StartForm(base=base, photos=photos, initial={"character": chosen})
+        # Whom a LoRA shows cannot be chosen any more.
+        data = request.POST.copy()
+        data["character"] = chosen
+        return StartForm(data, base=base, photos=photos, lora=lora)
+    said = {"character": chosen, **{name: request.GET[name] for name in KEPT if request.GET.get(name)}}
+    if said.get("preset") != presets.CUSTOM:
+        said = {name: value for name, value in said.items() if name in {"character", "preset"}}
+    return StartForm(base=base, photos=photos, lora=lora, initial=said)
 
 
 def _start_context(request: HttpRequest, form: StartForm, base: str) -> dict[str, Any]:
@@ -124,7 +149,7 @@ def _start_context(request: HttpRequest, form: StartForm, base: str) -> dict[str
     return {
         "form": form,
         "base": base,
-        "linked": "character" in request.GET,
+        "linked": bool({"character", "from"} & set(request.GET)),
         "bases": shown.base_choices(base, for_training=True),
         "base_query": f"&character={quote(chosen)}" if chosen else "",
         "chosen": person,
@@ -136,12 +161,14 @@ def _start_context(request: HttpRequest, form: StartForm, base: str) -> dict[str
 @require_GET
 def plan(request: HttpRequest) -> HttpResponse:
     """The plan of the form as it stands, asked again whenever a value changes."""
-    base = _chosen_base(request)
-    form = StartForm(request.GET, base=base, photos=0)
+    base = _chosen_base(request, _begun_from(request))
+    form = StartForm(request.GET, base=base, photos=0, lora=_begun_from(request))
     form.is_valid()
     chosen = shown.chosen_character(request.GET.get("character", ""), synthetic=form.with_synthetic())
     found = _plan(form, base, chosen["photos"] if chosen else 0)
-    return render(request, "training/start.html#plan", {"plan": found, "chosen": chosen, "form": form})
+    return render(
+        request, "training/start.html#plan", {"plan": found, "chosen": chosen, "form": form, "runs": _runs(form, base)}
+    )
 
 
 def _plan(form: StartForm, base: str, photos: int) -> dict[str, Any]:
@@ -156,6 +183,15 @@ def _plan(form: StartForm, base: str, photos: int) -> dict[str, Any]:
         return {"problem": error.message}
 
 
+def _runs(form: StartForm, base: str) -> int:
+    """How many trainings the form would start; 1 as long as its grid makes no sense."""
+    try:
+        axes = form.axes()
+        return sweeps.size(sweeps.cleaned(base, axes)) if axes else 1
+    except DomainError:
+        return 1
+
+
 def _preset(form: StartForm) -> str:
     return str(form["preset"].value() or "")
 
@@ -166,83 +202,3 @@ def _wrong(form: StartForm) -> str:
         return ""
     errors = [(name, found[0]) for name, found in form.errors.items() if name not in {"character", "__all__"}]
     return next((f"{form.fields[name].label or name}: {text}" for name, text in errors), "")
-
-
-@require_GET
-def detail(request: HttpRequest, public_id: str) -> HttpResponse:
-    """One run: progress, samples, curve, checkpoints, log. The live partial is fetched again on every nudge."""
-    run = access.get_run(public_id)
-    # 286 tells htmx to stop asking: a run that has ended does not change any more.
-    status = 200 if run.job.is_active or not is_fragment(request) else STOP_POLLING
-    return render_page(request, "training/detail.html", "live", _detail_context(request, run), status=status)
-
-
-def _detail_context(request: HttpRequest, run: TrainingRun) -> dict[str, Any]:
-    job = run.job
-    steps, rows = shown.sample_grid(run)
-    return {
-        "run": run,
-        "job": job,
-        "fragment": is_fragment(request),
-        "reason": jobs.queue_reason(job),
-        "stages": shown.stages(job),
-        "sample_steps": steps,
-        "sample_rows": rows,
-        "before_after": shown.before_after(run, rows),
-        "checkpoints": shown.checkpoints(run),
-        "lora": getattr(run, "lora", None),
-        "base": catalog.get(run.base),
-        "params": shown.params(run),
-        "log": shown.log_lines(joblog.read(storage.job_log(job.public_id)), LOG_LINES),
-    }
-
-
-@require_GET
-def chart(request: HttpRequest, public_id: str) -> JsonResponse:
-    """The kept metrics of a run as arrays for the chart."""
-    return JsonResponse(shown.curve(access.get_run(public_id)))
-
-
-@require_POST
-def cancel(request: HttpRequest, public_id: str) -> HttpResponse:
-    jobs.request_cancel(job=access.get_run(public_id).job)
-    return _told(request, public_id, "The training is being stopped.")
-
-
-@require_POST
-def pause(request: HttpRequest, public_id: str) -> HttpResponse:
-    """A waiting run is passed over, a running one saves, stops and waits."""
-    job = jobs.pause(job=access.get_run(public_id).job)
-    return _told(request, public_id, "It saves and pauses." if job.is_pausing else "The training is paused.")
-
-
-@require_POST
-def resume(request: HttpRequest, public_id: str) -> HttpResponse:
-    jobs.resume(job=access.get_run(public_id).job)
-    return _told(request, public_id, "The training goes on.")
-
-
-@require_POST
-def save_now(request: HttpRequest, public_id: str) -> HttpResponse:
-    jobs.ask(job=access.get_run(public_id).job, what="save")
-    return _told(request, public_id, "A checkpoint is saved after this step.")
-
-
-@require_POST
-def sample_now(request: HttpRequest, public_id: str) -> HttpResponse:
-    jobs.ask(job=access.get_run(public_id).job, what="sample")
-    return _told(request, public_id, "Pictures are drawn after this step.")
-
-
-def _told(request: HttpRequest, public_id: str, words: str) -> HttpResponse:
-    """The run again, with a toast; the whole page for a browser without scripts."""
-    run = access.get_run(public_id)
-    if not is_fragment(request):
-        return redirect(run.get_absolute_url())
-    return toast(render(request, "training/detail.html#live", _detail_context(request, run)), words, "info")
-
-
-@require_POST
-def retry(request: HttpRequest, public_id: str) -> HttpResponse:
-    job = jobs.retry(job=access.get_run(public_id).job)
-    return redirect_to(request, reverse("training:detail", args=[job.public_id]))

@@ -152,7 +152,9 @@ class JobContext:
             payload = self._handler.on_event(mine, event)
             if payload is not None:
                 events.append(mine, event["type"], payload)
-        self.log.write("INFO", f"{self.job.kind}.{event['type']}", _said(event), payload)
+        # What has only begun says the same again when it is done.
+        level = "DEBUG" if event.get("state") == "running" else "INFO"
+        self.log.write(level, f"{self.job.kind}.{event['type']}", _said(event), payload)
 
     _on_sample = _on_checkpoint = _on_output = _on_caption = _on_check = _on_probe = _on_artifact
 

@@ -21,7 +21,7 @@ function options(element, series) {
   return {
     width: element.clientWidth, height: Number(element.dataset.chartHeight ?? 240), scales: { x: { time: false } },
     cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false, setScale: !formOf(element) } },
-    axes: [{ ...axis, grid: { show: false } }, { ...axis, grid, size: 56 }], hooks: { setSelect: [(plot) => zoom(element, plot)] },
+    axes: [{ ...axis, size: 32, grid: { show: false } }, { ...axis, grid, size: 56 }], hooks: { setSelect: [(plot) => zoom(element, plot)] },
     series: [{ label: element.dataset.chartX ?? "Step", value: short }, ...series.map(({ label, style }) => ({ label, stroke: colour(element, `chart-${style}`), value: short, ...STYLES[style] ?? drawn }))],
   };
 }
