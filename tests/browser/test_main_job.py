@@ -28,7 +28,7 @@ def open_sample_character(page: Page) -> str:
 
 def choose_quick_settings(page: Page) -> None:
     page.locator("label", has_text="Quick").click()
-    expect(page.locator("#steps")).to_have_value("200")
+    expect(page.locator("#steps")).to_have_value("100")
     page.locator("#steps").fill("100")
     expect(page.locator("input[name=preset]:checked")).to_have_value("custom")
     page.get_by_text("Sampling & Checkpoints").click()

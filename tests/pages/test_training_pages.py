@@ -140,9 +140,9 @@ def test_a_section_with_an_error_is_open(client: Client, mira: Character) -> Non
 
 
 def test_a_second_training_is_refused_at_the_character(client: Client, mira: Character) -> None:
-    trained(mira, "running")
+    client.post(START, started(mira))
     answer = client.post(START, started(mira))
-    assert answer.status_code == 422 and 'id="character_error"' in text(answer) and "already training" in text(answer)
+    assert answer.status_code == 422 and 'id="character_error"' in text(answer) and "this very training" in text(answer)
 
 
 def test_a_full_disk_is_said_above_the_form(client: Client, mira: Character, settings: Settings) -> None:
