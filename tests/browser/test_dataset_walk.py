@@ -143,7 +143,7 @@ def test_mixed_photos_are_judged_mended_captioned_exported_and_imported_the_same
     hub = drop_photos(page)
     await_doctor(page)
     fix(page, hub, "sideways.jpg", "lie on the side", "Turn right")
-    fix(page, hub, "blurred.jpg", "Nothing in it is sharp", "Keep anyway")
+    fix(page, hub, "blurred.jpg", "nothing in it is sharp", "Keep anyway")
     fix(page, hub, "two.jpg", "2 people", "Crop to the face")
     fix(page, hub, "tiny.png", "enlarged, it would teach blur", "Remove")
     page.goto(hub)
