@@ -91,9 +91,9 @@ def _mix(photos: list[Shown]) -> list[str]:
 
 
 def _lack(have: int, of: int, share: float) -> int:
-    """How many more are needed until they are `share` of all, themselves counted."""
+    """How many more are needed until they are `share` of all, themselves counted; of hundreds, what helps already."""
     missing = share * of - have
-    return max(round(missing / (1 - share) + 0.49), 0)
+    return min(max(round(missing / (1 - share) + 0.49), 0), limits.MOST_ADVISED)
 
 
 def _s(count: int) -> str:

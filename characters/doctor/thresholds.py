@@ -57,6 +57,8 @@ ALIKE_BITS = 10
 FEW, ENOUGH, MANY = 5, 10, 40
 # Shares of the framings that a set should have at least: a LoRA that saw close-ups only draws close-ups only.
 LEAST_CLOSE, LEAST_WIDER, LEAST_FULL = 0.3, 0.25, 0.1
+# More of one kind is never asked for at once: that is as many as the shares demand of the usual set of thirty.
+MOST_ADVISED = 10
 # Span of the photos' mean luma: less means that all were taken in one light. Measured: the sample's twelve span 0.35.
 LEAST_LIGHTS = 0.12
 # The share of photos that may resemble another before the coach speaks, and that may have one dominant colour.

@@ -78,3 +78,7 @@ def test_photos_that_nobody_looked_at_are_not_called_good() -> None:
 def test_of_many_the_summary_counts_all() -> None:
     advice = coach.advise(photos(15), {"ready": 1900, "blocked": 100})
     assert advice.summary == "1,900 ready, 100 left out." and "More than 40" in advice.points[0]
+
+
+def test_hundreds_of_close_ups_do_not_call_for_a_hundred_others() -> None:
+    assert "Add 10 photos down to the waist" in points(photos(400, "close"))
