@@ -28,6 +28,7 @@ START_SECONDS = 90
 TRAINING_SECONDS = 300
 # How Chromium names the end of a request whose page is gone.
 LEFT = "net::ERR_ABORTED"
+ENDED = ("htmx:afterRequest", "htmx:sendError", "htmx:sendAbort")
 
 
 def _free_port() -> int:
@@ -146,8 +147,8 @@ def page(chromium: Browser, live: str) -> Iterator[Page]:
 
 
 def _serious(message: ConsoleMessage) -> bool:
-    """htmx also complains of requests that ended because the page was left; failed ones are noted for themselves."""
-    return message.type == "error" and not message.text.startswith(("htmx:afterRequest", "htmx:sendError"))
+    """htmx also complains of requests that it took back or left with the page; failed ones are noted for themselves."""
+    return message.type == "error" and not message.text.startswith(ENDED)
 
 
 def _ours(url: str, live: str) -> bool:
