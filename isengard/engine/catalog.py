@@ -224,7 +224,7 @@ def _incomplete(base: Base, folder: Path) -> str:
 def _absent(base: Base, models_dir: Path) -> str:
     if base.key == "pocket":
         return "Pocket's weights are not in this copy of the studio. Get the repository again, with all its files."
-    licence = " after accepting its licence there" if base.gated else ""
+    licence = " (accept its licence there first, and log in with an access token of that account)" if base.gated else ""
     return (
         f"{base.label} is not on this machine. Download {base.repo_id} from Hugging Face{licence}, as a diffusers "
         f"folder (model_index.json with its parts), into {models_dir / base.repo_id.split('/')[1]}."
