@@ -10,7 +10,7 @@ from tests.browser.conftest import TRAINING_SECONDS, ask
 
 pytestmark = pytest.mark.browser
 LONG = TRAINING_SECONDS * 1000
-STEPS = 250
+STEPS = 120
 
 
 def wait_for_one(live: str, seed: int) -> str:
