@@ -72,7 +72,7 @@ def _samples(request: HttpRequest, run: TrainingRun) -> dict[str, Any]:
         "sample_steps": steps,
         "sample_rows": rows,
         "sample_count": run.samples.count(),
-        "compare": shown.compare(steps, rows, request.GET.dict()),
+        "compare": shown.compare(run, rows, request.GET.dict()),
     }
 
 

@@ -33,6 +33,7 @@ CHECKS = {
     "sample": "First pictures",
 }
 SLOW_CHECK = 0.1
+MOST_PHOTOS = 50
 BEFORE_LEARNING = {"", "loading_model", "preparing_dataset", "encoding", "checking"}
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -62,28 +63,33 @@ def sample_grid(run: TrainingRun) -> tuple[list[int], list[dict[str, Any]]]:
     return steps, [{**rows[index], "cells": list(rows[index]["cells"].values())} for index in sorted(rows)]
 
 
-def compare(steps: list[int], rows: list[dict[str, Any]], asked: Mapping[str, str]) -> dict[str, Any] | None:
-    """Two samples of one prompt under a slider: by default the first ever and the newest. None: there are not two.
+def compare(run: TrainingRun, rows: list[dict[str, Any]], asked: Mapping[str, str]) -> dict[str, Any] | None:
+    """Two samples of one prompt under a slider, or a photo and a sample: by default the first ever and the newest.
 
-    `asked`: prompt (its place), left and right (steps; anything else means the default)."""
+    `asked`: prompt (its place), left (a step or a photo's id) and right (a step); anything else means the default.
+    None: there are not two samples."""
     drawable = [row for row in rows if sum(cell is not None for cell in row["cells"]) > 1]
     if not drawable:
         return None
     row = next((row for row in drawable if str(row["index"]) == asked.get("prompt")), drawable[0])
     drawn = [cell for cell in row["cells"] if cell]
-    left, right = (_drawn_at(drawn, asked.get(side, ""), other) for side, other in (("left", 0), ("right", -1)))
-    return {
-        "row": row,
-        "rows": drawable,
-        "steps": steps,
-        "left": left,
-        "right": right,
-        "follows": asked.get("right", "") != str(right["step"]),
-    }
+    choices = [{"key": str(cell["step"]), "label": _step_label(cell["step"]), "url": cell["url"]} for cell in drawn]
+    photos = _photos(run)
+    left = next((one for one in [*choices, *photos] if one["key"] == asked.get("left")), choices[0])
+    right = next((one for one in choices if one["key"] == asked.get("right")), choices[-1])
+    sides = {"left": left, "right": right, "follows": asked.get("right") != right["key"]}
+    return {"row": row, "rows": drawable, "choices": choices, "photos": photos, **sides}
 
 
-def _drawn_at(drawn: list[dict[str, Any]], step: str, otherwise: int) -> dict[str, Any]:
-    return next((cell for cell in drawn if str(cell["step"]) == step), drawn[otherwise])
+def _step_label(step: int) -> str:
+    return f"step {step}" if step else "before training"
+
+
+def _photos(run: TrainingRun) -> list[dict[str, str]]:
+    """What the run learns from, as far as it still is in the dataset."""
+    ids = [photo["id"] for photo in run.photos][:MOST_PHOTOS]
+    found = ReferenceImage.objects.filter(public_id__in=ids).select_related("character").order_by("pk")
+    return [{"key": image.public_id, "label": image.name, "url": image.thumb_512} for image in found]
 
 
 def _title(sample: Sample) -> str:

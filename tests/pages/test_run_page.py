@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils.html import escape
 
 from characters.models import Character
 from isengard import storage
@@ -111,6 +112,13 @@ def test_the_newest_sample_stays_on_the_right(client: Client, run: TrainingRun) 
 def test_one_sample_cannot_be_compared(client: Client, run: TrainingRun) -> None:
     add_sample(run, 0)
     assert "data-compare" not in page(client, run)
+
+
+def test_a_sample_can_be_compared_with_a_photo(client: Client, run: TrainingRun, mira: Character) -> None:
+    add_sample(run, 0), add_sample(run, 50)
+    photo = mira.images.order_by("pk")[1]
+    shown = text(client.get(part("samples", run), {"left": photo.public_id}))
+    assert f'id="compare-0-{photo.public_id}-50"' in shown and f'<img src="{escape(photo.thumb_512)}"' in shown
 
 
 def test_a_step_that_nobody_drew_becomes_one_that_is_there(client: Client, run: TrainingRun) -> None:
