@@ -42,7 +42,7 @@ WORKSPACE = GIB // 2
 # The driver's own context and what a desktop takes: memory that a training never gets.
 CONTEXT = 3 * GIB // 4
 # Python with torch, diffusers, transformers and peft before anything is loaded (measured on Linux, CPU build).
-PROGRAM = int(0.62 * GIB)
+PROGRAM = int(0.45 * GIB)
 PNG_BYTES = 1.6  # of a photo-like picture, per pixel
 
 # Dense bf16 TFLOP/s by the makers' data sheets; what a LoRA step reaches of it is below.

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -206,3 +208,13 @@ def test_presets_are_timed_by_the_same_history(mira: Character) -> None:
 def test_every_trainable_base_has_a_plan() -> None:
     for base in (base for base in catalog.BASES.values() if base.trainable):
         assert experience.geometry(base.key).denoiser > 1_000_000
+
+
+def test_what_the_plan_proposes_can_be_started_from_the_form(client: Client, mira: Character, flux: None) -> None:
+    worker(24)
+    asked = {"character": mira.public_id, "base": "flux-dev", "preset": "quick", "steps": 500}
+    asked |= {"quantize": "int8", "resolution": 512, "gradient_checkpointing": "off"}
+    page = client.get(reverse("training:plan"), asked).content.decode()
+    assert "It does not fit" in page and 'name="adapt"' in page
+    client.post(reverse("training:start"), {**asked, "adapt": "1"})
+    assert TrainingRun.objects.get().params["gradient_checkpointing"] == "auto"
