@@ -36,13 +36,14 @@ def drag(page: Page, moved: str, onto: str) -> None:
 
 
 def test_three_wait_the_last_is_dragged_first_and_the_running_one_is_paused(page: Page, live: str) -> None:
+    page.set_default_timeout(LONG)  # the engine takes every core while the pages load
     first, second, third = (wait_for_one(live, seed) for seed in (101, 102, 103))
     page.goto(f"/training/{first}")
     expect(page.locator("[data-job-text=step]").first).to_have_text(re.compile(r"^[1-9]\d*$"), timeout=LONG)
     page.goto("/queue")
     assert waiting(page) == [second, third]
     drag(page, third, second)
-    expect(page.get_by_text("The order was changed.")).to_be_visible()
+    expect(page.get_by_text("The order was changed.")).to_be_visible(timeout=LONG)
     assert waiting(page) == [third, second]
 
     page.locator(f"#pause-{first}").click()
