@@ -1,5 +1,6 @@
 """Fixtures that every part's tests share: an API client, an empty volume, a character with a photo."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,9 @@ import pytest
 from django.conf import settings
 from django.core.cache import cache
 from rest_framework.test import APIClient
+
+# As the engine settles it for toys: two threads for layers this small wait for each other whenever a core is busy.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture
