@@ -1,4 +1,4 @@
-# make run | test | check | demo | bench | lock | clean. Only Python 3.11 or 3.12 with venv has to be there.
+# make run | test | check | demo | bench | bench-train | lock | clean. Only Python 3.11 or 3.12 with venv has to be there.
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
@@ -9,7 +9,7 @@ BIN := .venv/bin
 WITH_SERVICES := $(BIN)/python -m isengard.studio run --state-dir
 
 .DEFAULT_GOAL := run
-.PHONY: run test check demo bench lock clean installed installed-dev browser
+.PHONY: run test check demo bench bench-train lock clean installed installed-dev browser
 
 run: installed
 	@exec $(BIN)/python manage.py studio --host $(HOST) --port $(PORT)
@@ -32,6 +32,11 @@ demo: installed
 bench: installed
 	@$(BIN)/python -m isengard.engine bench
 	@$(WITH_SERVICES) .state/bench -- $(BIN)/python manage.py bench_dataset
+
+# SCRIPT: a public training script to measure against; SCRIPT_PYTHON: a Python with what it imports; FULL_SIZE=1: on a GPU.
+bench-train: installed
+	@$(BIN)/python -m isengard.engine bench-train $(if $(SCRIPT),--script "$(SCRIPT)") \
+		$(if $(SCRIPT_PYTHON),--script-python "$(SCRIPT_PYTHON)") $(if $(JSON),--json "$(JSON)") $(if $(FULL_SIZE),--full-size)
 
 lock: installed
 	@$(BIN)/python requirements/lock.py

@@ -1,4 +1,5 @@
-"""The engine's own command line: `python -m isengard.engine serve | train SPEC | generate SPEC | capabilities | bench`.
+"""The engine's own command line: `python -m isengard.engine serve | train SPEC | generate SPEC | capabilities | bench`
+or `bench-train`.
 
 Needs no Django and no service. Events are JSON lines on stdout; everything else goes to stderr."""
 
@@ -24,6 +25,11 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("capabilities", help="what this machine can run, as JSON")
     measure = commands.add_parser("bench", help="measure the engine on the tiny base model of the repository")
     measure.add_argument("--json", type=Path, help="write the figures there too")
+    trainer = commands.add_parser("bench-train", help="measure the trainer against a bare loop and a public script")
+    trainer.add_argument("--json", type=Path, help="write the figures there too")
+    trainer.add_argument("--script", type=Path, help="diffusers' train_dreambooth_lora_flux.py, wherever it lies")
+    trainer.add_argument("--script-python", default=sys.executable, help="a Python that has what the script imports")
+    trainer.add_argument("--full-size", action="store_true", help="FLUX.1's own size with random weights: needs CUDA")
     return top
 
 
@@ -37,6 +43,8 @@ def main() -> int:
         return 0
     if options.command == "bench":
         return measure(options.json)
+    if options.command == "bench-train":
+        return measure_trainer(options)
     return once(options.command, options.spec)
 
 
@@ -59,6 +67,23 @@ def measure(path: Path | None) -> int:
     if path is not None:
         path.write_text(json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
     return 0
+
+
+def measure_trainer(options: argparse.Namespace) -> int:
+    """0 when everything holds that no busy machine can spoil; 2 when it cannot be measured here."""
+    from isengard.engine import bench_full, bench_train
+    from isengard.engine.bench_script import Program, ScriptFailed
+
+    script = Program(options.script.resolve(), options.script_python) if options.script else None
+    try:
+        report = bench_full.measure() if options.full_size else bench_train.measure(script)
+    except (bench_full.NoGpu, ScriptFailed) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(report.table())
+    if options.json is not None:
+        options.json.write_text(json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    return 0 if report.sound else 1
 
 
 if __name__ == "__main__":

@@ -21,11 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import FluxPipeline, FluxTransformer2DModel
-from peft import LoraConfig
-from torch.nn import functional
 
 from isengard.engine import capabilities, catalog, sampling, serve
+from isengard.engine.bench_bare import Bare, bare_steps, ours_steps
 from isengard.engine.events import Sink
 from isengard.engine.params import clean_all
 from isengard.engine.pipelines import Registry
@@ -73,10 +71,10 @@ def measure() -> Report:
         kit = Kit(Path(name))
         parts = (training, pictures, adapters, prompts, cold_start, events)
         figures = tuple(figure for part in parts for figure in part(kit))
-    return Report(_machine(), load, figures)
+    return Report(machine(), load, figures)
 
 
-def _machine() -> str:
+def machine() -> str:
     facts = capabilities.probe()
     threads = f"{facts.cpus} cores, {torch.get_num_threads()} torch threads"
     return (
@@ -114,11 +112,11 @@ class Kit:
     def lora(self, seed: int) -> LoraRef:
         """A LoRA of a training just long enough to be one."""
         spec = self.train(f"lora-{seed}", seed=seed)
-        result = loop.train(replace(spec, params={**spec.params, "steps": 2}), _silent, lambda: False)
+        result = loop.train(replace(spec, params={**spec.params, "steps": 2}), silent, lambda: False)
         return LoraRef(result["path"], result["sha256"], 1.0)
 
 
-def _silent(_type: str, /, **_fields: Any) -> None:
+def silent(_type: str, /, **_fields: Any) -> None:
     """A sink for what is not measured."""
 
 
@@ -132,7 +130,7 @@ def seconds(work: Callable[[], Any]) -> float:
 
 def training(kit: Kit) -> Iterator[Figure]:
     """Our loop with its meter, progress and plan against the same arithmetic written bare, in turns."""
-    with _pipe_sink() as sink:
+    with pipe_sink() as sink:
         ours = loop.Training(kit.train("ours", steps=5000), sink, lambda: False)
         bare = Bare(ours)
         turns: tuple[list[float], list[float]] = ([], [])
@@ -150,75 +148,10 @@ def training(kit: Kit) -> Iterator[Figure]:
     )
 
 
-def ours_steps(training: loop.Training, count: int) -> None:
-    for _ in range(count):
-        loss = training.step()
-        training.meter.add(training.state.step, loss, training.optimizer.param_groups[0]["lr"])
-        training.report()
-    training.meter.flush()
-
-
-class Bare:
-    """The same model, LoRA, optimizer and batches as a plain script would have them: the floor of what a step costs."""
-
-    def __init__(self, ours: loop.Training) -> None:
-        self.family, self.data, self.size, self.number = ours.family, ours.data, ours.params["batch_size"], 0
-        folder = Path(ours.spec.base.path) / "transformer"
-        self.model = FluxTransformer2DModel.from_pretrained(folder, dtype=ours.family.dtype).to(ours.family.device)
-        self.model.requires_grad_(False)
-        rank = ours.params["lora_rank"]
-        self.model.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(ours.lora.targets)))
-        self.weights = [weight for weight in self.model.parameters() if weight.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.weights, ours.params["learning_rate"], weight_decay=1e-4, fused=True)
-
-    def step(self) -> torch.Tensor:
-        count = len(self.data.images)
-        pairs = [self.data.images[(self.number * self.size + offset) % count] for offset in range(self.size)]
-        self.number += 1
-        clean = torch.stack([pair.latents for pair in pairs])
-        noise, sigma = torch.randn_like(clean), torch.randn(len(pairs), device=clean.device).sigmoid()
-        level = sigma.reshape(-1, 1, 1, 1)
-        loss = functional.mse_loss(
-            self.velocity((1 - level) * clean + level * noise, sigma, pairs), pack(noise - clean)
-        )
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        return loss.detach()
-
-    def velocity(self, noisy: torch.Tensor, sigma: torch.Tensor, pairs: list[Any]) -> torch.Tensor:
-        words = torch.cat([pair.embeds["prompt"] for pair in pairs])
-        rows, columns = noisy.shape[2] // 2, noisy.shape[3] // 2
-        places = FluxPipeline._prepare_latent_image_ids(1, rows, columns, noisy.device, noisy.dtype)
-        velocity: torch.Tensor = self.model(
-            hidden_states=pack(noisy),
-            timestep=sigma,
-            guidance=torch.ones_like(sigma) if self.model.config.guidance_embeds else None,
-            pooled_projections=torch.cat([pair.embeds["pooled"] for pair in pairs]),
-            encoder_hidden_states=words,
-            txt_ids=torch.zeros(words.shape[1], 3, device=noisy.device, dtype=noisy.dtype),
-            img_ids=places,
-            return_dict=False,
-        )[0]
-        return velocity
-
-
-def pack(latents: torch.Tensor) -> torch.Tensor:
-    packed: torch.Tensor = FluxPipeline._pack_latents(latents, *latents.shape)
-    return packed
-
-
-def bare_steps(bare: Bare, count: int) -> None:
-    """A plain script reads the loss of each step."""
-    for _ in range(count):
-        bare.step().item()
-
-
 def pictures(kit: Kit) -> Iterator[Figure]:
     registry, spec = Registry(), kit.generate("pictures", tuple(range(PICTURES)))
-    sampling.generate(kit.generate("warm-up", (1,)), _silent, lambda: False, registry)
-    outputs = sampling.generate(spec, _silent, lambda: False, registry)["outputs"]
+    sampling.generate(kit.generate("warm-up", (1,)), silent, lambda: False, registry)
+    outputs = sampling.generate(spec, silent, lambda: False, registry)["outputs"]
     middle = statistics.median(output["seconds"] for output in outputs)
     params = spec.params
     size = f"{params['width']} × {params['height']}, {params['steps']} steps, guidance {params['guidance_scale']}"
@@ -265,19 +198,19 @@ def prompts(kit: Kit) -> Iterator[Figure]:
 def cold_start(kit: Kit) -> Iterator[Figure]:
     """From starting a process to its first word, first picture and first training step."""
     yield Figure(
-        "engine ready", _until(["serve"], "ready"), "s", "process start to `ready`; torch comes with the first job"
+        "engine ready", until(["serve"], "ready"), "s", "process start to `ready`; torch comes with the first job"
     )
     spec = kit.folder / "generate.json"
     spec.write_text(json.dumps(kit.generate("cold", (1,)).to_dict()))
     yield Figure(
-        "first picture, cold", _until(["generate", str(spec)], "output"), "s", "process start to stored picture"
+        "first picture, cold", until(["generate", str(spec)], "output"), "s", "process start to stored picture"
     )
     spec.write_text(json.dumps(kit.train("cold-train").to_dict()))
     how = "process start to step 1, preview of step 0 included, pictures and captions from the cache"
-    yield Figure("first training step, cold", _until(["train", str(spec)], "metric"), "s", how)
+    yield Figure("first training step, cold", until(["train", str(spec)], "metric"), "s", how)
 
 
-def _until(arguments: list[str], event: str) -> float:
+def until(arguments: list[str], event: str) -> float:
     """Seconds until a fresh engine says something. RuntimeError: it ended without."""
     began = time.perf_counter()
     command = [sys.executable, "-m", "isengard.engine", *arguments]
@@ -293,7 +226,7 @@ def _until(arguments: list[str], event: str) -> float:
 
 
 def events(kit: Kit) -> Iterator[Figure]:
-    with _pipe_sink() as sink:
+    with pipe_sink() as sink:
         took = seconds(partial(_say, sink, EVENTS))
     yield Figure("event", took / EVENTS * 1e6, "µs", f"a metric written to a pipe that is read; mean of {EVENTS}")
 
@@ -304,7 +237,7 @@ def _say(sink: Sink, count: int) -> None:
 
 
 @contextmanager
-def _pipe_sink() -> Iterator[serve.JobSink]:
+def pipe_sink() -> Iterator[serve.JobSink]:
     """A job's real sink, writing to a pipe that a thread empties."""
     reading, writing = os.pipe()
     drain = threading.Thread(target=_drain, args=(reading,))

@@ -201,9 +201,10 @@ class Flux1:
 
     def _image_ids(self, rows: int, columns: int) -> torch.Tensor:
         if (rows, columns) not in self._ids:
-            grid = torch.zeros(rows, columns, 3)
-            grid[..., 1], grid[..., 2] = torch.arange(rows)[:, None], torch.arange(columns)[None]
-            self._ids[rows, columns] = grid.reshape(-1, 3).to(self.device, self.dtype)
+            # Made where it is needed: a copy would make the host wait in the first step of each picture shape.
+            down, across = (torch.arange(side, device=self.device, dtype=self.dtype) for side in (rows, columns))
+            places = (torch.zeros_like(down)[:1], down, across)
+            self._ids[rows, columns] = torch.cartesian_prod(*places)
         return self._ids[rows, columns]
 
     def sigmas(self, steps: int, shape: tuple[int, ...]) -> torch.Tensor:

@@ -127,7 +127,7 @@ class Training:
                 loss = part / self.params["gradient_accumulation"]
                 loss.backward()
                 losses.append(loss.detach())
-        torch.nn.utils.clip_grad_norm_(self.lora.parameters(), CLIP_NORM)
+        torch.nn.utils.clip_grad_norm_(optimizers.weights_of(self.optimizer), CLIP_NORM)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.average.add(self.state.step)
