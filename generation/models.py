@@ -15,6 +15,10 @@ TINY = 256
 
 
 class Generation(models.Model):
+    class Purpose(models.TextChoices):
+        PICTURES = "pictures"
+        SYNTHETIC = "synthetic", "training pictures, each to be kept or discarded"
+
     job = models.OneToOneField(Job, on_delete=models.CASCADE, related_name="generation")
     character = models.ForeignKey(Character, null=True, on_delete=models.CASCADE, related_name="generations")
     lora = models.ForeignKey(Lora, null=True, on_delete=models.SET_NULL, related_name="generations")
@@ -23,6 +27,17 @@ class Generation(models.Model):
     prompt = models.TextField(help_text="as the user wrote it, with the trigger word inserted once")
     params = models.JSONField(help_text="every parameter, validated and frozen at submit; `seed` is always a number")
     count = models.PositiveSmallIntegerField()
+    tool = models.CharField(max_length=20, default="draw", help_text="what makes the pictures: isengard.engine.tools")
+    inputs = models.JSONField(default=dict, help_text="storage keys of what the user gave: source, mask, control …")
+    source = models.ForeignKey(
+        "Output", null=True, on_delete=models.SET_NULL, related_name="derived", help_text="the picture it started from"
+    )
+    more_loras = models.JSONField(default=list, help_text="further LoRAs: id, name, strength")
+    variants = models.JSONField(
+        default=list, help_text="what differs, one for each picture: seed, prompt, loras, params"
+    )
+    axes = models.JSONField(default=list, help_text="of a grid: name and values of its columns, rows, tables")
+    purpose = models.CharField(max_length=9, choices=Purpose.choices, default=Purpose.PICTURES)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
@@ -33,8 +48,11 @@ class Generation(models.Model):
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """One per picture: the seed and the ones after it, starting over after 2^31 - 1."""
-        return tuple((self.params["seed"] + index) % 2**31 for index in range(self.count))
+        """One per picture: the variant's own, or the seed and the ones after it, starting over after 2^31 - 1."""
+        usual = [(self.params["seed"] + index) % 2**31 for index in range(self.count)]
+        if not self.variants:
+            return tuple(usual)
+        return tuple(each.get("seed", seed) for each, seed in zip(self.variants, usual, strict=True))
 
 
 class OutputQuerySet(models.QuerySet["Output"]):
@@ -47,6 +65,10 @@ class Output(models.Model):
         IMAGE = "image"
         VIDEO = "video"
 
+    class Verdict(models.TextChoices):
+        KEPT = "kept"
+        DISCARDED = "discarded"
+
     generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="outputs")
     index = models.PositiveSmallIntegerField()
     media_type = models.CharField(max_length=5, choices=MediaType.choices, default=MediaType.IMAGE)
@@ -56,6 +78,11 @@ class Output(models.Model):
     height = models.PositiveIntegerField()
     size_bytes = models.PositiveBigIntegerField()
     seconds = models.FloatField(help_text="from the first step to the stored file")
+    prompt = models.TextField(blank=True, help_text="its own words, where they differ from the request's")
+    favourite = models.BooleanField(default=False)
+    rating = models.PositiveSmallIntegerField(default=0, help_text="0 (none) to 5")
+    verdict = models.CharField(max_length=9, choices=Verdict.choices, blank=True, help_text="of a training picture")
+    deleted_at = models.DateTimeField(null=True, db_index=True, help_text="can be undone for a minute")
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = OutputQuerySet.as_manager()
@@ -88,3 +115,14 @@ class Output(models.Model):
     def thumb(self) -> str:
         """The storage key of what a tile shows; the picture itself where that has about the right size."""
         return str(PurePosixPath(self.file).with_suffix(".thumb.webp")) if self.has_thumb else self.file
+
+
+class Board(models.Model):
+    """A named collection of pictures, for people."""
+
+    name = models.CharField(max_length=80, unique=True)
+    outputs = models.ManyToManyField(Output, related_name="boards", blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name

@@ -82,11 +82,28 @@ class LoraRef:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """What one picture has of its own; None: as the request says. `params` override those of the request."""
+
+    prompt: str | None = None
+    loras: tuple[LoraRef, ...] | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Variant":
+        """TypeError: the sender speaks another version."""
+        loras = data.get("loras")
+        return cls(**{**data, "loras": None if loras is None else tuple(LoraRef(**lora) for lora in loras)})
+
+
+@dataclass(frozen=True)
 class GenerateSpec:
     """Pictures of one prompt, one seed each. `params` holds width, height (px), steps, guidance_scale, negative_prompt.
 
-    Files appear in `out_dir` as `<index:02d>.png`, each with its recipe in the PNG text (`parameters` and `isengard`);
-    `recipe` is what our JSON says beyond the parameters (character, LoRA version …)."""
+    `variants` is empty or as long as `seeds`. `tool` says who makes the pictures (tools.py) and `inputs` what it was
+    given: absolute paths by name (source, mask, control, reference …). Files appear in `out_dir` as `<index:02d>.png`,
+    each with its recipe in the PNG text (`parameters` and `isengard`); `recipe` is what our JSON says beyond the
+    parameters (character, LoRA version …)."""
 
     job: str
     base: BaseModel
@@ -98,6 +115,9 @@ class GenerateSpec:
     loras: tuple[LoraRef, ...] = ()
     recipe: dict[str, Any] = field(default_factory=dict)
     preview: bool = True
+    variants: tuple[Variant, ...] = ()
+    tool: str = "draw"
+    inputs: dict[str, str] = field(default_factory=dict)
     kind: Literal["generate"] = "generate"
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,8 +126,13 @@ class GenerateSpec:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "GenerateSpec":
         """TypeError or KeyError: the sender speaks another version."""
-        loras = tuple(LoraRef(**lora) for lora in data["loras"])
-        return cls(**{**data, "base": BaseModel(**data["base"]), "loras": loras, "seeds": tuple(data["seeds"])})
+        given = {
+            "base": BaseModel(**data["base"]),
+            "loras": tuple(LoraRef(**lora) for lora in data["loras"]),
+            "seeds": tuple(data["seeds"]),
+            "variants": tuple(Variant.from_dict(variant) for variant in data.get("variants", ())),
+        }
+        return cls(**{**data, **given})
 
 
 @dataclass(frozen=True)
