@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from PIL import Image
@@ -60,9 +61,23 @@ def usual_look(base_key: str) -> Look:
     return Look(base.native_size, base.native_size, base.steps, base.guidance_scale)
 
 
+class Guide(Protocol):
+    """What steers a drawing beside its prompt: a control picture, a reference. isengard/engine/guides has them."""
+
+    def kwargs(self, done: float) -> dict[str, Any]:
+        """More arguments for `Family.predict` at this share of the steps, 0 at the first; none: no steering now."""
+
+
 @torch.no_grad()
 def draw(
-    family: Family, embeds: Embeds, negative: Embeds, *, seeds: Sequence[int], look: Look, on_step: OnStep | None = None
+    family: Family,
+    embeds: Embeds,
+    negative: Embeds,
+    *,
+    seeds: Sequence[int],
+    look: Look,
+    on_step: OnStep | None = None,
+    guide: Guide | None = None,
 ) -> torch.Tensor:
     """Latents (B, C, h, w) of one prompt, one picture for each seed. The noise comes from the CPU, so a seed means the
     same on every device; a picture drawn alone and one drawn among others may differ in the last bit.
@@ -74,7 +89,8 @@ def draw(
     embeds, negative = _repeated(embeds, count), _repeated(negative, count)
     sigmas = family.sigmas(look.steps, shape).to(family.device)
     for index in range(look.steps):
-        velocity = _guided(family, latents, sigmas[index].expand(count), embeds, negative, look.guidance)
+        more = guide.kwargs(index / look.steps) if guide else {}
+        velocity = _guided(family, latents, sigmas[index].expand(count), embeds, negative, look.guidance, more)
         before, latents = latents, latents + (sigmas[index + 1] - sigmas[index]) * velocity
         if on_step is not None:
             clean = _Clean(before, sigmas[index], velocity)
@@ -99,14 +115,20 @@ class _Clean:
 
 
 def _guided(
-    family: Family, latents: torch.Tensor, sigma: torch.Tensor, embeds: Embeds, negative: Embeds, scale: float
+    family: Family,
+    latents: torch.Tensor,
+    sigma: torch.Tensor,
+    embeds: Embeds,
+    negative: Embeds,
+    scale: float,
+    more: dict[str, Any],
 ) -> torch.Tensor:
     if family.guidance != "true_cfg":
-        return family.predict(latents, sigma, embeds, scale)
+        return family.predict(latents, sigma, embeds, scale, **more)
     if scale == 1.0:
-        return family.predict(latents, sigma, embeds, 1.0)
+        return family.predict(latents, sigma, embeds, 1.0, **more)
     both = {name: torch.cat([negative[name], embeds[name]]) for name in embeds}
-    without, with_prompt = family.predict(latents.repeat(2, 1, 1, 1), sigma.repeat(2), both, 1.0).chunk(2)
+    without, with_prompt = family.predict(latents.repeat(2, 1, 1, 1), sigma.repeat(2), both, 1.0, **more).chunk(2)
     return without + scale * (with_prompt - without)
 
 
@@ -163,10 +185,10 @@ class _Generation:
         return {"outputs": outputs, "seconds": self._seconds(self.started), "stopped": stopped}
 
     def _family(self) -> Family:
-        precision = self.spec.params.get("precision")
-        if not self.registry.is_warm(self.spec.base, precision):
+        how = (self.spec.params.get("precision"), self.spec.params.get("quantize", "none"))
+        if not self.registry.is_warm(self.spec.base, *how):
             self.sink("stage", stage="loading_model", message=f"Loading {self.spec.base.key}")
-        family = self.registry.use(self.spec.base, precision)
+        family = self.registry.use(self.spec.base, *how)
         family.latent_shape(self.look.width, self.look.height)
         return family
 

@@ -3,6 +3,8 @@
 Shapes: B pictures, C latent channels, h x w latent cells; H x W pixels. Latents are float32, scaled and shifted so that
 noise of variance 1 fits them; packing into tokens is the family's own business."""
 
+from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -12,6 +14,14 @@ from isengard.engine.specs import BaseModel
 
 # What a prompt becomes: named tensors, batch first. Only the family knows the names.
 Embeds = dict[str, torch.Tensor]
+# From the arguments that the denoiser is about to be called with to those that are added: a ControlNet's residuals, a
+# reference picture's embeddings. Under true_cfg the batch is twice as long, the half without the prompt first.
+Extras = Callable[[dict[str, Any]], dict[str, Any]]
+
+# What the denoiser is given in one step, by its own names, batch first.
+Inputs = dict[str, Any]
+# Adds to a step's inputs, knowing them and the latent grid (h, w): a ControlNet, a reference picture (guides/).
+Guide = Callable[[Inputs, tuple[int, int]], Inputs]
 
 # embedded: the scale is an input of the model; true_cfg: two predictions, with and without the prompt; none: ignored.
 Guidance = Literal["embedded", "true_cfg", "none"]
@@ -49,7 +59,14 @@ class Family(Protocol):
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """(C, h, w) of a picture in pixels. EngineError size_not_possible: not a multiple."""
 
-    def predict(self, latents: torch.Tensor, sigma: torch.Tensor, embeds: Embeds, guidance: float) -> torch.Tensor:
+    def predict(
+        self,
+        latents: torch.Tensor,
+        sigma: torch.Tensor,
+        embeds: Embeds,
+        guidance: float,
+        extras: Extras | None = None,
+    ) -> torch.Tensor:
         """Velocity (noise − latents), float32, like `latents` (B, C, h, w) at noise level sigma (B,) in 0 … 1."""
 
     def sigmas(self, steps: int, shape: tuple[int, ...]) -> torch.Tensor:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ from transformers.utils import logging as transformers_logging
 
 from isengard.engine import lora_convert, quantised
 from isengard.engine.errors import EngineError
-from isengard.engine.families.base import Embeds, Family, Guidance, Part, Quantize, Timesteps
+from isengard.engine.families.base import Embeds, Extras, Family, Guidance, Part, Quantize, Timesteps
 from isengard.engine.lora_matrix import Matrix
 from isengard.engine.memory import is_out_of_memory, is_small, release
 from isengard.engine.specs import BaseModel
@@ -180,24 +181,38 @@ class Flux1:
 
     # Denoising
 
-    def predict(self, latents: torch.Tensor, sigma: torch.Tensor, embeds: Embeds, guidance: float) -> torch.Tensor:
-        count, _, height, width = latents.shape
-        words = embeds["prompt"].to(self.device, self.dtype)
-        scale = torch.full((count,), guidance, device=self.device) if self.guidance_input else None
+    def predict(
+        self,
+        latents: torch.Tensor,
+        sigma: torch.Tensor,
+        embeds: Embeds,
+        guidance: float,
+        guides: Sequence[Guide] = (),
+    ) -> torch.Tensor:
+        grid = (latents.shape[-2], latents.shape[-1])
+        inputs = self._inputs(latents, sigma, embeds, guidance)
+        more = {name: value for guide in guides for name, value in guide(inputs, grid).items()}
         # LoRA weights in training are float32 on a bf16 model: autocast lets them meet.
         mixed = torch.is_grad_enabled() and self.dtype != torch.float32
         with torch.autocast(self.device.type, self.dtype, enabled=mixed):
-            velocity = self.transformer(
-                hidden_states=_pack(latents).to(self.device, self.dtype),
-                timestep=(sigma * 1000).to(self.device, self.dtype) / 1000,
-                guidance=scale,
-                pooled_projections=embeds["pooled"].to(self.device, self.dtype),
-                encoder_hidden_states=words,
-                txt_ids=torch.zeros(words.shape[1], 3, device=self.device, dtype=self.dtype),
-                img_ids=self._image_ids(height // 2, width // 2),
-                return_dict=False,
-            )[0]
-        return _unpack(velocity.float(), height, width)
+            velocity = self.transformer(**inputs, **more, return_dict=False)[0]
+        return _unpack(velocity.float(), *grid)
+
+    def _inputs(self, latents: torch.Tensor, sigma: torch.Tensor, embeds: Embeds, guidance: float) -> Inputs:
+        count, _, height, width = latents.shape
+        words = embeds["prompt"].to(self.device, self.dtype)
+        return {
+            "hidden_states": self.pack(latents),
+            "timestep": (sigma * 1000).to(self.device, self.dtype) / 1000,
+            "guidance": torch.full((count,), guidance, device=self.device) if self.guidance_input else None,
+            "pooled_projections": embeds["pooled"].to(self.device, self.dtype),
+            "encoder_hidden_states": words,
+            "txt_ids": torch.zeros(words.shape[1], 3, device=self.device, dtype=self.dtype),
+            "img_ids": self._image_ids(height // 2, width // 2),
+        }
+
+    def pack(self, latents: torch.Tensor) -> torch.Tensor:
+        return _pack(latents).to(self.device, self.dtype)
 
     def _image_ids(self, rows: int, columns: int) -> torch.Tensor:
         if (rows, columns) not in self._ids:
