@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from isengard.engine import families, lora_file, memory
-from isengard.engine.families.base import Embeds, Family
+from isengard.engine.families.base import Embeds, Family, Quantize
 from isengard.engine.rundir import replacing
 from isengard.engine.specs import BaseModel, LoraRef
 
@@ -82,22 +82,22 @@ class Registry:
 
     def __init__(self, device: str | None = None) -> None:
         self._device = torch.device(device) if device else memory.pick_device()
-        self._key: tuple[BaseModel, torch.dtype] | None = None
+        self._key: tuple[BaseModel, torch.dtype, Quantize] | None = None
         self._family: Family | None = None
         self._prompts: dict[Path, PromptCache] = {}
         # adapter name → the file's header, oldest use first
         self._loras: OrderedDict[str, lora_file.LoraHeader] = OrderedDict()
 
-    def is_warm(self, base: BaseModel, precision: str | None = None) -> bool:
-        return self._key == (base, memory.pick_dtype(Path(base.path), precision))
+    def is_warm(self, base: BaseModel, precision: str | None = None, quantize: Quantize = "none") -> bool:
+        return self._key == (base, memory.pick_dtype(Path(base.path), precision), quantize)
 
-    def use(self, base: BaseModel, precision: str | None = None) -> Family:
+    def use(self, base: BaseModel, precision: str | None = None, quantize: Quantize = "none") -> Family:
         """The base's family, warm if it was the last one used; another base takes its place in memory."""
-        key = (base, memory.pick_dtype(Path(base.path), precision))
+        key = (base, memory.pick_dtype(Path(base.path), precision), quantize)
         if self._family is None or self._key != key:
             self.close()
             memory.settle_threads(Path(base.path), self._device)
-            self._family, self._key = families.load(base, self._device, key[1]), key
+            self._family, self._key = families.load(base, self._device, key[1], quantize), key
             self._family.transformer  # noqa: B018  read from disk now, so that the next picture is quick
         return self._family
 

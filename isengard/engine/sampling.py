@@ -3,7 +3,8 @@
 Knows families and files of one job; no queue, no database, no Django."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 
 from isengard.engine import catalog, memory, recipe
+from isengard.engine.drawing.windows import Window, blended
 from isengard.engine.errors import EngineError
 from isengard.engine.events import Event, Sink, Stop
 from isengard.engine.families.base import Embeds, Family
@@ -68,6 +70,16 @@ class Guide(Protocol):
         """More arguments for `Family.predict` at this share of the steps, 0 at the first; none: no steering now."""
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a drawing begins from: noise-free latents (1, C, h, w), and how much of the way back to noise (0 … 1) it
+    goes. Where `mask` (1, 1, h, w) is 0 the latents are held, where it is 1 they are drawn."""
+
+    latents: torch.Tensor
+    denoise: float
+    mask: torch.Tensor | None = None
+
+
 @torch.no_grad()
 def draw(
     family: Family,
@@ -78,24 +90,48 @@ def draw(
     look: Look,
     on_step: OnStep | None = None,
     guide: Guide | None = None,
+    start: Start | None = None,
+    windows: Sequence[Window] = (),
+    pause: Callable[[], None] | None = None,
 ) -> torch.Tensor:
     """Latents (B, C, h, w) of one prompt, one picture for each seed. The noise comes from the CPU, so a seed means the
     same on every device; a picture drawn alone and one drawn among others may differ in the last bit.
 
-    Euler steps along the family's noise levels. `negative` counts only where the family guides by two predictions."""
+    Euler steps along the family's noise levels. `negative` counts only where the family guides by two predictions.
+    With `windows` every step is the blend of one prediction for each, and `pause` is called before each of them."""
     shape, count = family.latent_shape(look.width, look.height), len(seeds)
-    noise = [torch.randn((1, *shape), generator=torch.Generator("cpu").manual_seed(seed)) for seed in seeds]
-    latents = torch.cat(noise).to(family.device)
+    noise = torch.cat([torch.randn((1, *shape), generator=torch.Generator("cpu").manual_seed(seed)) for seed in seeds])
+    noise = noise.to(family.device)
     embeds, negative = _repeated(embeds, count), _repeated(negative, count)
-    sigmas = family.sigmas(look.steps, shape).to(family.device)
+    seen = (shape[0], windows[0].height, windows[0].width) if windows else shape
+    sigmas = _levels(family, look.steps, seen, start.denoise if start else 1.0).to(family.device)
+    latents = _noised(start, noise, sigmas[0]) if start else noise
     for index in range(look.steps):
         more = guide.kwargs(index / look.steps) if guide else {}
-        velocity = _guided(family, latents, sigmas[index].expand(count), embeds, negative, look.guidance, more)
+        sigma = sigmas[index].expand(count)
+
+        def predict(part: torch.Tensor, sigma: torch.Tensor = sigma, more: dict[str, Any] = more) -> torch.Tensor:
+            if pause is not None:
+                pause()
+            return _guided(family, part, sigma, embeds, negative, look.guidance, more)
+
+        velocity = blended(latents, windows, predict) if windows else predict(latents)
         before, latents = latents, latents + (sigmas[index + 1] - sigmas[index]) * velocity
+        if start is not None and start.mask is not None:
+            latents = torch.where(start.mask > 0, latents, _noised(start, noise, sigmas[index + 1]))
         if on_step is not None:
             clean = _Clean(before, sigmas[index], velocity)
             on_step(index + 1, look.steps, clean)
     return latents
+
+
+def _levels(family: Family, steps: int, shape: tuple[int, ...], denoise: float) -> torch.Tensor:
+    """The last `steps` levels of a drawing so long that they are `denoise` of it, so a small change has its steps."""
+    return family.sigmas(steps if denoise >= 1 else int(steps / denoise), shape)[-(steps + 1) :]
+
+
+def _noised(start: Start, noise: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    return sigma * noise + (1 - sigma) * start.latents
 
 
 def _repeated(embeds: Embeds, count: int) -> Embeds:
@@ -137,6 +173,21 @@ def picture(family: Family, latents: torch.Tensor) -> Image.Image:
     """The RGB picture of latents (1, C, h, w)."""
     pixels = (family.decode(latents)[0] / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).mul(255).round()
     return Image.fromarray(pixels.to("cpu", torch.uint8).numpy())
+
+
+@contextmanager
+def tiled(family: Family, on: bool) -> Iterator[None]:
+    """Within it the autoencoder works in tiles, or not."""
+    family.tile(on)
+    try:
+        yield
+    finally:
+        family.tile(False)
+
+
+def not_finite(seed: int) -> EngineError:
+    text = f"The picture with seed {seed} came out empty: its numbers overflowed. Lower the guidance or the LoRA strength."
+    return EngineError("picture_not_finite", text)
 
 
 def save_png(image: Image.Image, path: Path, facts: recipe.Recipe) -> None:

@@ -3,7 +3,6 @@
 Shapes: B pictures, C latent channels, h x w latent cells; H x W pixels. Latents are float32, scaled and shifted so that
 noise of variance 1 fits them; packing into tokens is the family's own business."""
 
-from collections.abc import Callable
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -14,13 +13,10 @@ from isengard.engine.specs import BaseModel
 
 # What a prompt becomes: named tensors, batch first. Only the family knows the names.
 Embeds = dict[str, torch.Tensor]
-# From the arguments that the denoiser is about to be called with to those that are added: a ControlNet's residuals, a
-# reference picture's embeddings. Under true_cfg the batch is twice as long, the half without the prompt first.
-Extras = Callable[[dict[str, Any]], dict[str, Any]]
-
 # What the denoiser is given in one step, by its own names, batch first.
 Inputs = dict[str, Any]
-# Adds to a step's inputs, knowing them and the latent grid (h, w): a ControlNet, a reference picture (guides/).
+# From a step's inputs and its latent grid (h, w) to inputs that are added: a ControlNet's residuals, a reference
+# picture's embeddings (guides/). Under true_cfg the batch is twice as long, the half without the prompt first.
 Guide = Callable[[Inputs, tuple[int, int]], Inputs]
 
 # embedded: the scale is an input of the model; true_cfg: two predictions, with and without the prompt; none: ignored.
@@ -56,6 +52,9 @@ class Family(Protocol):
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """(B, C, h, w) → (B, 3, H, W) about [-1, 1], float32."""
 
+    def tile(self, on: bool) -> None:
+        """Whether `encode_images` and `decode` take large pictures in tiles: a fraction of the memory, blended seams."""
+
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """(C, h, w) of a picture in pixels. EngineError size_not_possible: not a multiple."""
 
@@ -65,9 +64,12 @@ class Family(Protocol):
         sigma: torch.Tensor,
         embeds: Embeds,
         guidance: float,
-        extras: Extras | None = None,
+        guides: Sequence[Guide] = (),
     ) -> torch.Tensor:
         """Velocity (noise − latents), float32, like `latents` (B, C, h, w) at noise level sigma (B,) in 0 … 1."""
+
+    def pack(self, latents: torch.Tensor) -> torch.Tensor:
+        """(B, C, h, w) → (B, tokens, features): latents as the denoiser reads them."""
 
     def sigmas(self, steps: int, shape: tuple[int, ...]) -> torch.Tensor:
         """Noise levels for sampling latents (C, h, w): float32 (steps + 1,) from 1 down to 0."""

@@ -22,7 +22,7 @@ from transformers.utils import logging as transformers_logging
 
 from isengard.engine import lora_convert, quantised
 from isengard.engine.errors import EngineError
-from isengard.engine.families.base import Embeds, Extras, Family, Guidance, Part, Quantize, Timesteps
+from isengard.engine.families.base import Embeds, Family, Guidance, Guide, Inputs, Part, Quantize, Timesteps
 from isengard.engine.lora_matrix import Matrix
 from isengard.engine.memory import is_out_of_memory, is_small, release
 from isengard.engine.specs import BaseModel
@@ -172,6 +172,9 @@ class Flux1:
         raw = latents.float() / self.vae.config.scaling_factor + self.vae.config.shift_factor
         pixels: torch.Tensor = self.vae.decode(raw.to(self.device, self.dtype), return_dict=False)[0]
         return pixels.float()
+
+    def tile(self, on: bool) -> None:
+        self.vae.use_tiling = on
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         if width % self.multiple or height % self.multiple or width <= 0 or height <= 0:

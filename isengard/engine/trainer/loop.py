@@ -201,7 +201,8 @@ class Training:
 
     def sample(self) -> int:
         """Previews through the one sampling path, always with the same seeds. How many were drawn."""
-        with self.outside_the_clock("sampling", f"Drawing previews at step {self.state.step}"), self.average.worn():
+        shown = f"Drawing previews at step {self.state.step}"
+        with self.outside_the_clock("sampling", shown), self.average.worn(), self.lora.as_filed():
             given = (self.spec, self.family, self.prompts, self.data.empty, self.state.step)
             return previews.draw_all(*given, self.sink, self.stop)
 

@@ -75,6 +75,26 @@ class Lora:
         yield
         self.family.transformer.enable_adapters()
 
+    @contextmanager
+    def as_filed(self) -> Iterator[None]:
+        """Inside, the adapter is what its file holds: the base's number format, α in B. So a preview drawn here is the
+        picture that Generate draws with that file, bit for bit. Afterwards it is what it was; not for learning."""
+        own = {key: parameter.data for key, parameter in self.named().items()}
+        for key, parameter in self.named().items():
+            parameter.data = self._told(key, own[key])
+        self._rescale(1.0)
+        try:
+            yield
+        finally:
+            self._rescale(self.scale)
+            for key, parameter in self.named().items():
+                parameter.data = own[key]
+
+    def _rescale(self, scale: float) -> None:
+        for layer in self.family.transformer.modules():
+            if isinstance(layer, LoraLayer) and ADAPTER in layer.scaling:
+                layer.scaling[ADAPTER] = scale
+
     def remove(self) -> None:
         """Takes the adapter off again: the denoiser is exactly the base."""
         self.family.transformer.delete_adapters(ADAPTER)
@@ -83,9 +103,9 @@ class Lora:
         """The file for everybody else. EngineError weights_not_finite: it would be useless, so it is not written.
 
         α is multiplied into B and the file says α = rank: tools disagree about where to look for another.
-        Stored in the base's own number format (bf16 for FLUX, fp32 for Pocket): that is what sampling computes with, so
-        nothing is lost between the last preview and Generate, and a bf16 file has the usual size."""
-        weights = {key: self._told(key, value.detach()) for key, value in self.named().items()}
+        Stored in the base's own number format (bf16 for FLUX, fp32 for Pocket): that is what sampling computes with,
+        previews too (`as_filed`), and a bf16 file has the usual size."""
+        weights = {key: self._told(key, value.detach()).cpu() for key, value in self.named().items()}
         if not all(torch.isfinite(value).all() for value in weights.values()):
             text = "The trained weights are not numbers any more. Lower the learning rate and train again."
             raise EngineError("weights_not_finite", text)
@@ -95,7 +115,7 @@ class Lora:
     def _told(self, key: str, weight: torch.Tensor) -> torch.Tensor:
         """As it stands in a file."""
         whole = weight * self.scale if self.scale != 1 and key.endswith("lora_B.weight") else weight
-        return whole.to("cpu", self.family.dtype).contiguous()
+        return whole.to(self.family.dtype).contiguous()
 
     @torch.no_grad()
     def begin_with(self, path: Path) -> None:
