@@ -186,7 +186,7 @@ def tiled(family: Family, on: bool) -> Iterator[None]:
 
 
 def not_finite(seed: int) -> EngineError:
-    text = f"The picture with seed {seed} came out empty: its numbers overflowed. Lower the guidance or the LoRA strength."
+    text = f"The picture with seed {seed} came out empty: its numbers overflowed. Lower guidance or LoRA strength."
     return EngineError("picture_not_finite", text)
 
 

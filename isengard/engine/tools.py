@@ -16,7 +16,7 @@ from isengard.engine.params import BadParam, Param
 LARGEST_AREA = 16
 # Of a result that no model refines (upscale with a change of 0).
 LARGEST_PIXELS = 64_000_000
-UPSCALERS = ("*.safetensors", "*.pth", "*.pt", "*.ckpt")
+UPSCALERS = ("*.safetensors", "*.pth")
 YUNET_FILES = "face_detection_yunet_????[a-z][a-z][a-z].onnx"
 
 

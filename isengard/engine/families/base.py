@@ -53,7 +53,7 @@ class Family(Protocol):
         """(B, C, h, w) → (B, 3, H, W) about [-1, 1], float32."""
 
     def tile(self, on: bool) -> None:
-        """Whether `encode_images` and `decode` take large pictures in tiles: a fraction of the memory, blended seams."""
+        """Whether `encode_images` and `decode` take large pictures in tiles: a fraction of the memory, soft seams."""
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """(C, h, w) of a picture in pixels. EngineError size_not_possible: not a multiple."""
