@@ -153,12 +153,12 @@ def undo(*, token: str) -> int:
 
 
 def _take_back(keys: Iterable[int]) -> int:
-    """Back to the version before, where the newest one is still the caption."""
+    """Back to the version before, where the newest one is still the caption; a second click finds it taken back."""
     back, gone = [], []
     for image in _locked(keys):
-        newest, *older = image.caption_versions.order_by("-id")[:2]
-        if newest.text == image.caption and newest.by != "user":
-            back.append((image, older[0].text if older else ""))
+        newest, *older = [*image.caption_versions.order_by("-id")[:2], None]
+        if newest and newest.text == image.caption and newest.by != "user":
+            back.append((image, older[0].text if older[0] else ""))
             gone.append(newest.pk)
     _save(back)
     CaptionVersion.objects.filter(pk__in=gone).delete()

@@ -120,6 +120,11 @@ def test_one_caption_that_would_be_too_long_changes_none(mira: Character, photo:
     assert mira.images.exclude(caption="").count() == 1
 
 
+def test_a_second_click_on_undo_that_waited_for_the_first_finds_nothing_to_do(photo: ReferenceImage) -> None:
+    assert not photo.caption_versions.exists()
+    assert services._take_back([photo.pk]) == 0
+
+
 def test_a_forged_undo_is_refused(db: None) -> None:
     with pytest.raises(Invalid, match="no longer"):
         services.undo(token="[1,2,3]")
