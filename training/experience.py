@@ -112,17 +112,17 @@ def _memory_ratio(run: TrainingRun, here: Machine) -> float | None:
 
 
 def _seconds_ratios(run: TrainingRun, here: Machine) -> tuple[float | None, float | None]:
-    """Of a step and of the rest. A run that was never measured tells both by its whole time."""
-    elapsed, params = run.job.elapsed, complete(run)
-    if elapsed is None:
-        return None, None
-    rough = rough_seconds(run.base, params, here, len(run.photos), recompute=_recomputed(run))
-    took = run.measured.get("seconds_per_step")
-    steps = steps_to_take(run)
+    """Of a step and of the rest. A run that was never measured tells both by its whole time; that of one that was
+    paused or interrupted holds the time it stood still, a night perhaps, so only its steps count."""
+    rough = rough_seconds(run.base, complete(run), here, len(run.photos), recompute=_recomputed(run))
+    took, elapsed, steps = run.measured.get("seconds_per_step"), run.job.elapsed, steps_to_take(run)
+    step = took / rough.step if took else None
+    if elapsed is None or run.job.was_interrupted:
+        return step, None
     if not took:
         whole = elapsed.total_seconds() / rough.total(steps)
         return whole, whole
-    return took / rough.step, max(elapsed.total_seconds() - took * steps, 0.0) / rough.rest
+    return step, max(elapsed.total_seconds() - took * steps, 0.0) / rough.rest
 
 
 def complete(run: TrainingRun) -> Params:

@@ -140,6 +140,11 @@ class Job(models.Model):
             return None
         return (self.finished_at or timezone.now()) - self.started_at
 
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether it was taken up again after a pause, a restart or a crash: `elapsed` then holds that time, too."""
+        return self.fence > 1
+
 
 ACTIVE = (Job.State.QUEUED, Job.State.RUNNING)
 TERMINAL = (Job.State.COMPLETED, Job.State.FAILED, Job.State.CANCELLED)

@@ -13,7 +13,7 @@ from isengard import storage
 from isengard.engine import rundir
 from isengard.jobs import events
 from isengard.jobs.joblog import JobLog
-from isengard.jobs.models import JobMetric
+from isengard.jobs.models import Job, JobMetric
 from tests.pages.rows import HTMX, add_sample, put, queries, text, trained
 from training.models import Checkpoint, TrainingRun
 
@@ -79,6 +79,12 @@ def test_a_failed_tick_is_seen_without_opening_anything(client: Client, mira: Ch
 def test_the_speed_is_held_against_the_plan_s(client: Client, run: TrainingRun) -> None:
     TrainingRun.objects.update(plan={"seconds_per_step": 0.25, "seconds": 90})
     assert "4.0 expected" in page(client, run) and "of about 2 min" in page(client, run)
+
+
+def test_a_run_that_stood_still_is_not_held_against_the_plan_s_time(client: Client, run: TrainingRun) -> None:
+    TrainingRun.objects.update(plan={"seconds": 90})
+    Job.objects.update(fence=2)
+    assert "Elapsed" in page(client, run) and "of about 2 min" not in page(client, run)
 
 
 def test_an_interrupted_run_says_so(client: Client, run: TrainingRun) -> None:

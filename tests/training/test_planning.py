@@ -121,6 +121,14 @@ def test_a_measured_step_tells_the_steps_from_the_rest(mira: Character) -> None:
     assert found.seconds.step == pytest.approx(0.5) and found.seconds.rest == pytest.approx(10, rel=0.2)
 
 
+def test_the_night_that_a_training_was_paused_for_is_no_part_of_the_next_plan(mira: Character) -> None:
+    guess, run = outlook().seconds, start(mira)
+    ended(run, seconds=8 * 3600, seconds_per_step=0.5)
+    Job.objects.filter(pk=run.job_id).update(fence=2)
+    found = outlook().seconds
+    assert found.step == pytest.approx(0.5) and found.rest == guess.rest
+
+
 def test_measured_memory_corrects_the_formula_but_not_beyond_reason(mira: Character) -> None:
     first = outlook().fit.needed
     run = start(mira)
