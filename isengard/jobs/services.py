@@ -225,7 +225,9 @@ def queue_reasons(jobs: Sequence[Job]) -> dict[int, str]:
             if job.lane == lane and job.is_paused:
                 reasons[job.pk] = _paused(job)
             elif job.lane == lane:
-                reasons[job.pk] = _reason(staffed, running, ahead.get(job.pk, 0))
+                # Taken up since it was read: it does not wait for itself.
+                other = running if running and running.pk != job.pk else None
+                reasons[job.pk] = _reason(staffed, other, ahead.get(job.pk, 0))
     return reasons
 
 

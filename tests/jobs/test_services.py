@@ -124,6 +124,13 @@ def test_a_waiting_job_says_for_what_and_how_long(bells: list[str]) -> None:
     assert said == "Waiting for Training Mira (step 120 of 400), about 3 min left; next in line."
 
 
+def test_a_job_that_was_taken_up_since_it_was_read_does_not_wait_for_itself(bells: list[str]) -> None:
+    online()
+    job = scripted.submit()
+    transitions.claim("gpu", "w/0")
+    assert services.queue_reason(job) == "Starting now."
+
+
 @pytest.mark.parametrize(("worker", "running", "said"), [(0, 0, "offline"), (1, 0, "ready"), (1, 1, "busy")])
 def test_the_top_bar_tells_the_true_state(bells: list[str], worker: int, running: int, said: str) -> None:
     if worker:
