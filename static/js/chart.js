@@ -1,7 +1,6 @@
 // Curves of a JSON URL, drawn with uPlot: live, resized, zoomed, in the theme's colours. Knows only {steps: [], <key of a series>: []}.
 
-const { make, failureSentence } = window.isengard;
-const charts = new Map();
+const { make, failureSentence } = window.isengard, charts = new Map();
 
 // Canvas needs colours as values; the probe resolves what the class means in the theme of now.
 function colour(element, name) {
@@ -42,25 +41,26 @@ function show(element, json, words) {
   Object.assign(known, { shape, plot: shape ? new uPlot(options(element, series), data, element) : null });
 }
 async function load(element) {
-  const known = charts.get(element), form = formOf(element), turn = known.turn = (known.turn ?? 0) + 1;
-  const answer = await fetch(`${element.dataset.chartUrl}?${new URLSearchParams(form ? new FormData(form) : "")}`).catch(() => null);
-  const type = answer?.headers.get("Content-Type") ?? "", text = await answer?.text() ?? "";
-  if (!element.isConnected || turn !== known.turn || (!answer?.ok && known.plot)) return;
-  known.json = answer?.ok ? JSON.parse(text) : {};
-  show(element, known.json, answer?.ok ? "The curve appears after the first steps." : failureSentence(answer?.status ?? 0, type, text));
+  const known = charts.get(element), form = formOf(element);
+  // The next question waits for the answer: where answers take longer than news come, none would ever be shown.
+  if ((known.again = Boolean(known.asking))) return;
+  const answer = await (known.asking = fetch(`${element.dataset.chartUrl}?${new URLSearchParams(form ? new FormData(form) : "")}`).catch(() => null));
+  const type = answer?.headers.get("Content-Type") ?? "", text = await answer?.text().catch(() => "") ?? "", there = element.isConnected;
+  known.asking = null;
+  if (there && (answer?.ok || !known.plot)) show(element, known.json = answer?.ok ? JSON.parse(text) : {}, answer?.ok ? "The curve appears after the first steps." : failureSentence(answer?.status ?? 0, type, text));
+  if (there && known.again) load(element);
 }
-// What was hidden is loaded when it is first seen.
+// What is hidden is loaded when it is seen. (What closed details hold has a width all the same.)
 const resized = new ResizeObserver((entries) => { for (const { target } of entries) {
   const plot = charts.get(target)?.plot;
-  if (plot) plot.setSize({ width: target.clientWidth, height: plot.height }); else if (target.clientWidth && charts.has(target)) load(target);
+  if (plot) plot.setSize({ width: target.clientWidth, height: plot.height }); else if (target.checkVisibility() && charts.has(target)) load(target);
 } });
-const adopt = (element) => { charts.set(element, {}); element.addEventListener("job:event", () => element.clientWidth && load(element)); resized.observe(element); };
+const adopt = (element) => { charts.set(element, {}); element.addEventListener("job:event", () => element.checkVisibility() && load(element)); resized.observe(element); };
 const asked = ({ target }) => { for (const element of charts.keys()) if (formOf(element) && formOf(element) === (target.form ?? target)) load(element); };
-document.addEventListener("change", asked);
-document.addEventListener("reset", (event) => setTimeout(asked, 0, event));
+for (const name of ["change", "reset"]) document.addEventListener(name, (event) => setTimeout(asked, 0, event));
+document.addEventListener("toggle", ({ target }) => { for (const element of charts.keys()) if (target.contains(element) && element.checkVisibility()) load(element); }, true);
 const recolour = () => { for (const [element, known] of charts) if (known.plot) { known.shape = ""; show(element, known.json); } };
-document.addEventListener("ui:theme", recolour);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
+for (const [told, name] of [[document, "ui:theme"], [matchMedia("(prefers-color-scheme: dark)"), "change"]]) told.addEventListener(name, recolour);
 htmx.onLoad(() => {
   for (const [element, { plot }] of charts) if (!element.isConnected) { plot?.destroy(); resized.unobserve(element); charts.delete(element); }
   for (const element of document.querySelectorAll("[data-chart-url]")) if (!charts.has(element)) adopt(element);

@@ -12,6 +12,12 @@ pytestmark = pytest.mark.browser
 # A machine that many share takes minutes for what takes seconds on a quiet one.
 LONG = 2 * TRAINING_SECONDS * 1000
 STEPS = 100
+# Every answer takes a second, and there is news five times as often.
+SLOW = """
+const ask = window.fetch;
+window.fetch = async (...all) => { await new Promise((go) => setTimeout(go, 1000)); return ask(...all); };
+setInterval(() => document.querySelector("#loss-chart .chart")?.dispatchEvent(new Event("job:event")), 200);
+"""
 STICKS_OUT = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -100,6 +106,23 @@ def test_two_steps_are_compared_under_a_slider(finished: Page) -> None:
     for _ in range(5):
         finished.keyboard.press("ArrowRight")
     expect(finished.locator("#compare-0-50-100 .compare")).to_have_attribute("style", re.compile("55%"))
+
+
+def test_a_chart_is_drawn_where_answers_take_longer_than_news_come(finished: Page) -> None:
+    finished.add_init_script(SLOW)
+    finished.reload()
+    expect(finished.locator("#loss-chart canvas")).to_be_visible()
+
+
+def test_charts_that_are_folded_away_ask_for_nothing_until_they_are_opened(finished: Page) -> None:
+    asked: list[str] = []
+    finished.on("request", lambda request: asked.append(request.url) if request.url.endswith("/machine?") else None)
+    finished.evaluate("document.querySelectorAll('[data-chart-url]').forEach((one) => htmx.trigger(one, 'job:event'))")
+    finished.locator("#loss-chart canvas").wait_for()
+    finished.wait_for_timeout(500)
+    assert asked == []
+    finished.get_by_text(re.compile("Machine: processor")).click()
+    expect(finished.get_by_test_id("machine").locator("canvas").first).to_be_visible()
 
 
 def test_a_checkpoint_is_pinned_by_keyboard(finished: Page, live: str, training: str) -> None:
