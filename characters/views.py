@@ -21,7 +21,7 @@ PAGE = 24
 def character_list(request: HttpRequest) -> HttpResponse:
     found = shown.cards()
     if (before := request.GET.get("before", "")).isdecimal():
-        last = Character.objects.filter(pk=int(before)).first()
+        last = Character.objects.filter(pk=int(before[:18])).first()
         if last is not None:
             found = found.filter(Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, pk__lt=last.pk))
     page = list(found[: PAGE + 1])

@@ -112,7 +112,7 @@ def settings_of(lora: Lora) -> dict[str, Any]:
 
 def _require_room(lora: Lora, values: dict[str, Any]) -> None:
     rank = values.get("lora_rank")
-    if isinstance(rank, int | str) and str(rank).isdecimal() and int(rank) < lora.rank:
+    if isinstance(rank, int | str) and str(rank).isdecimal() and int(str(rank)[:9]) < lora.rank:
         raise Invalid("rank_too_small", f"{lora} has rank {lora.rank}; what begins from it needs at least that.")
     held, layers = settings_of(lora).get("lora_layers"), values.get("lora_layers")
     if held in LAYERS and layers in LAYERS and LAYERS.index(layers) < LAYERS.index(held):

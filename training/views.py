@@ -42,7 +42,7 @@ def history(request: HttpRequest) -> HttpResponse:
     if character := request.GET.get("character", ""):
         runs = runs.filter(character__public_id=character)
     if (before := request.GET.get("before", "")).isdecimal():
-        runs = runs.filter(id__lt=int(before))
+        runs = runs.filter(id__lt=int(before[:18]))
     page = list(runs[: PAGE + 1])
     more = _older(state, character, page[PAGE - 1]) if len(page) > PAGE else ""
     context = {

@@ -84,7 +84,7 @@ class LookView(APIView):
         """The very pixels that a training would read of this photo, as PNG."""
         asked = request.query_params
         resolution = asked.get("resolution", "")
-        side = int(resolution) if resolution.isdecimal() else 0
+        side = int(resolution[:6]) if resolution.isdecimal() else 0
         base = seen.base_of(asked.get("base", ""))
         picture = seen.pixels(get_photo(image_id), asked.get("kind", "main"), base, side)
         return HttpResponse(picture, content_type="image/png", headers={"Cache-Control": ASK_AGAIN})

@@ -104,7 +104,7 @@ def look(request: HttpRequest, public_id: str) -> HttpResponse:
     image, given = access.get_photo(public_id), request.GET
     resolution = given.get("resolution", "")
     base = seen.base_of(given.get("base", ""))
-    side = int(resolution) if resolution.isdecimal() else 0
+    side = int(resolution[:6]) if resolution.isdecimal() else 0
     picture = seen.pixels(image, given.get("kind", "main"), base, side)
     # `v` names the crop, so what it names may be kept.
     cache = IMMUTABLE if given.get("v") else NO_STORE

@@ -116,6 +116,11 @@ def test_a_new_version_has_room_for_what_it_begins_from(done: TrainingRun, asked
         continuing.new_version(lora=Lora.objects.get(), **asked)
 
 
+def test_a_rank_of_thousands_of_digits_is_refused_as_any_other(done: TrainingRun) -> None:
+    with pytest.raises(Invalid, match="lora_rank"):
+        continuing.new_version(lora=Lora.objects.get(), values={"lora_rank": "9" * 5000})
+
+
 def test_a_lora_of_earlier_weights_is_no_beginning(done: TrainingRun) -> None:
     Lora.objects.update(base_version=99)
     with pytest.raises(Invalid):
