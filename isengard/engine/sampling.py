@@ -22,8 +22,6 @@ from isengard.engine.rundir import replacing
 from isengard.engine.specs import GenerateSpec
 
 PROGRESS_SECONDS = 0.1
-PREVIEW_SECONDS = 0.3
-PREVIEW_PIXELS = 256
 
 # Called after each step with the step (1 …), the number of steps and a way to ask for the picture as it seems so far.
 OnStep = Callable[[int, int, Callable[[], torch.Tensor]], None]
@@ -199,106 +197,10 @@ def save_png(image: Image.Image, path: Path, facts: recipe.Recipe) -> None:
 def generate(spec: GenerateSpec, sink: Sink, stop: Stop, registry: Registry) -> Event:
     """Draws one picture for each seed; the fields of the `result` event.
 
-    Every picture is announced as soon as it is stored, so a later failure loses none. EngineError: out_of_memory,
-    size_not_possible, no_picture, and what loading the base or a LoRA can raise."""
+    Every picture is announced as soon as it is stored, so a later failure loses none, and one that cannot be made is
+    left out with a word in the log. EngineError: out_of_memory, size_not_possible, what loading the base or a LoRA can
+    raise; where no picture came of it, the first one's reason."""
+    from isengard.engine.drawing.job import Job
+
     with memory.explained("the picture size"):
-        return _Generation(spec, sink, stop, registry).run()
-
-
-class _Generation:
-    def __init__(self, spec: GenerateSpec, sink: Sink, stop: Stop, registry: Registry) -> None:
-        self.spec, self.sink, self.stop, self.registry = spec, sink, stop, registry
-        params = spec.params
-        self.look = Look(params["width"], params["height"], params["steps"], params.get("guidance_scale", 1.0))
-        self.total = self.look.steps * len(spec.seeds)
-        self.progress, self.preview = Throttle(PROGRESS_SECONDS), Throttle(PREVIEW_SECONDS)
-        self.out, self.started = Path(spec.out_dir), time.monotonic()
-
-    def run(self) -> Event:
-        family = self._family()
-        self.sink("stage", stage="encoding", message="Reading the prompt")
-        prompts = [self.spec.prompt, self.spec.params.get("negative_prompt") or ""]
-        embeds, negative = self.registry.embeds(prompts, Path(self.spec.cache_dir))
-        self.headers = self.registry.wear(self.spec.loras)
-        self.sink("stage", stage="denoising", message="Drawing")
-        outputs: list[Event] = []
-        stopped = False
-        for index, seed in enumerate(self.spec.seeds):
-            try:
-                outputs += self._one(family, embeds, negative, index, seed)
-            except Stopped:
-                stopped = True
-                break
-        if not outputs and not stopped:
-            raise EngineError(
-                "no_picture", "The model gave no usable picture. Lower the guidance or the LoRA strength."
-            )
-        return {"outputs": outputs, "seconds": self._seconds(self.started), "stopped": stopped}
-
-    def _family(self) -> Family:
-        how = (self.spec.params.get("precision"), self.spec.params.get("quantize", "none"))
-        if not self.registry.is_warm(self.spec.base, *how):
-            self.sink("stage", stage="loading_model", message=f"Loading {self.spec.base.key}")
-        family = self.registry.use(self.spec.base, *how)
-        family.latent_shape(self.look.width, self.look.height)
-        return family
-
-    def _seconds(self, since: float) -> float:
-        return round(time.monotonic() - since, 3)
-
-    def _one(self, family: Family, embeds: Embeds, negative: Embeds, index: int, seed: int) -> list[Event]:
-        """One stored picture, or none with a word in the log when the numbers ran away."""
-        began = time.monotonic()
-
-        def on_step(step: int, steps: int, clean: Callable[[], torch.Tensor]) -> None:
-            self._report(family, index, step, clean)
-
-        latents = draw(family, embeds, negative, seeds=[seed], look=self.look, on_step=on_step)
-        if not torch.isfinite(latents).all():
-            text = f"Picture {index + 1} (seed {seed}) came out empty: its numbers overflowed."
-            self.sink("log", level="warning", event="picture_not_finite", message=text, fields={"seed": seed})
-            return []
-        path = self.out / f"{index:02d}.png"
-        save_png(picture(family, latents), path, self._recipe(seed))
-        size, seconds = path.stat().st_size, self._seconds(began)
-        facts = {"path": str(path), "index": index, "seed": seed, "width": self.look.width, "height": self.look.height}
-        output = {**facts, "size_bytes": size, "seconds": seconds}
-        self.sink("output", **output)
-        return [output]
-
-    def _report(self, family: Family, index: int, step: int, clean: Callable[[], torch.Tensor]) -> None:
-        if self.stop():
-            raise Stopped
-        done = index * self.look.steps + step
-        if done == self.total or self.progress():
-            self.sink("progress", step=done, total=self.total)
-        if self.spec.preview and step < self.look.steps and self.preview():
-            path = self._save_preview(picture(family, clean()), index)
-            self.sink("preview", path=str(path), index=index, step=step, total=self.look.steps)
-
-    def _save_preview(self, image: Image.Image, index: int) -> Path:
-        """Small, and always under the same name: a reader sees the newest one, whole."""
-        image.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
-        path = self.out / f"preview-{index:02d}.jpg"
-        with replacing(path) as part:
-            image.save(part, quality=85)
-        return path
-
-    def _recipe(self, seed: int) -> recipe.Recipe:
-        used = zip(self.headers, self.spec.loras, strict=True)
-        loras = tuple(
-            recipe.LoraUse(header.name, lora.sha256, header.tensor_hash, lora.strength) for header, lora in used
-        )
-        return recipe.Recipe(
-            prompt=self.spec.prompt,
-            negative_prompt=self.spec.params.get("negative_prompt") or "",
-            seed=seed,
-            steps=self.look.steps,
-            guidance_scale=self.look.guidance,
-            guidance=catalog.get(self.spec.base.key).guidance,
-            width=self.look.width,
-            height=self.look.height,
-            model=self.spec.base.key,
-            loras=loras,
-            extra=self.spec.recipe,
-        )
+        return Job(spec, sink, stop, registry).run()

@@ -126,6 +126,15 @@ def params(key: str, base: Base) -> tuple[Param, ...]:
     return (*shared, *own_params(key, base))
 
 
+def passes(key: str, values: dict[str, Any], *, given: bool) -> int:
+    """How many drawings of `steps` steps a picture takes, as far as that is known before; `given`: it has a source."""
+    if key == "pair":
+        return 2 if given else 3
+    if key == "upscale":
+        return 1 if values["denoise"] else 0
+    return 2 if key == "hires" else 1
+
+
 def result_size(key: str, base: Base, values: dict[str, Any], source: tuple[int, int] | None) -> tuple[int, int]:
     """Width and height in pixels of what a tool will make of cleaned `values` and of a source of this size."""
     if key == "hires":
