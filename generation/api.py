@@ -15,9 +15,10 @@ from rest_framework.views import APIView
 
 from characters.access import get_character
 from characters.models import Character
-from generation import access, keeping, services
+from generation import access, keeping, services, wearing
 from generation.models import Generation
 from generation.serializers import GenerationJobSerializer, GenerationRequestSerializer, KeepSerializer, KeptSerializer
+from generation.wearing import Worn
 from isengard import files, storage
 from isengard.errors import NotFound
 from isengard.jobs import services as jobs
@@ -28,7 +29,6 @@ from isengard.throttles import FairUse
 from training import progress
 from training.access import get_lora
 from training.api import limit
-from training.models import Lora
 from training.serializers import ErrorSerializer
 
 USUAL = 20
@@ -48,8 +48,8 @@ def rows() -> QuerySet[Generation]:
     return Generation.objects.select_related(*related).prefetch_related("outputs").order_by("-job_id")
 
 
-def chosen(lora_id: str | None) -> tuple[Character | None, Lora | None]:
-    """What `lora_id` names: a LoRA, or a character whose active LoRA is meant."""
+def chosen(lora_id: str | None) -> tuple[Character | None, Worn | None]:
+    """What `lora_id` names: a LoRA, a checkpoint, or a character whose active LoRA is meant."""
     if not lora_id:
         return None, None
     if lora_id.startswith("char-"):
@@ -57,8 +57,32 @@ def chosen(lora_id: str | None) -> tuple[Character | None, Lora | None]:
         if found is None:
             raise NotFound("not_found", f"Character LoRA {lora_id} not found")
         return found, None
-    lora = get_lora(lora_id)
-    return lora.character, lora
+    worn = wearing.get(lora_id) if "@" in lora_id else wearing.of_lora(get_lora(lora_id))
+    return worn.character, worn
+
+
+def start(asked: Any) -> Generation:
+    """What a request asks of the service, name by name; what nobody knows goes along to be refused there."""
+    config: dict[str, Any] = dict(asked["config"])
+    character, worn = chosen(config.pop("lora_id", None))
+    more = [(wearing.get(row["id"]), row.get("strength")) for row in config.pop("more_loras", ())]
+    return services.start_generation(
+        prompt=config.pop("prompt"),
+        character=character,
+        worn=worn,
+        more=more,
+        base=config.pop("base_model", None) or "",
+        count=asked["count"],
+        batches=asked["batches"],
+        seed=config.pop("seed", None),
+        strength=config.pop("lora_strength", None),
+        styles=config.pop("styles", ()),
+        seeds=config.pop("seeds", "increment"),
+        aspect_ratio=config.pop("aspect_ratio", ""),
+        quality=config.pop("quality", ""),
+        values=config,
+        correlation_id=correlation.current(),
+    )
 
 
 class GenerationListView(APIView):
@@ -94,19 +118,7 @@ class GenerationListView(APIView):
         """Asks for pictures: one prompt, `count` seeds that follow one another."""
         asked = GenerationRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        config: dict[str, Any] = dict(asked.validated_data["config"])
-        character, lora = chosen(config.pop("lora_id", None))
-        generation = services.start_generation(
-            prompt=config.pop("prompt"),
-            character=character,
-            lora=lora,
-            base=config.pop("base_model", None) or "",
-            count=asked.validated_data["count"],
-            seed=config.pop("seed", None),
-            strength=config.pop("lora_strength", None),
-            values=config,
-            correlation_id=correlation.current(),
-        )
+        generation = start(asked.validated_data)
         return Response(GenerationJobSerializer(generation).data, status=201)
 
 

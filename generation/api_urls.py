@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from characters.uploads import capped
 from generation.api import (
     CancelGenerationView,
     GenerationListView,
@@ -12,8 +13,14 @@ from generation.api import (
     OutputView,
     PreviewView,
 )
+from generation.compose_api import CancelAllView, RecallView, StylesView, StyleView, WildcardsView
 
 urlpatterns = [
+    path("generation/styles", StylesView.as_view(), name="api-styles"),
+    path("generation/styles/<str:name>", StyleView.as_view(), name="api-style"),
+    path("generation/wildcards", WildcardsView.as_view(), name="api-wildcards"),
+    path("generation/recall", capped(RecallView.as_view()), name="api-recall"),
+    path("generation/cancel", CancelAllView.as_view(), name="api-generation-cancel-all"),
     path("generation", GenerationListView.as_view(), name="api-generation-list"),
     path("generation/<str:job_id>", GenerationView.as_view(), name="api-generation"),
     path("generation/<str:job_id>/cancel", CancelGenerationView.as_view(), name="api-generation-cancel"),

@@ -4,15 +4,31 @@ from typing import Any
 
 from django import forms
 
-from generation.services import MAX_COUNT, MAX_PROMPT
-from generation.shapes import Shape, shapes_for
+from generation import grid, shapes, styles, wearing, wildcards
+from generation.composing import MAX_PROMPT, SEED_MODES
+from generation.services import MAX_BATCHES, MAX_COUNT
+from generation.shapes import Shape
+from generation.wearing import Worn
 from isengard.engine import catalog
 from isengard.forms import field_for, values
-from training.models import Lora
 
 # Shown in the form's own words; the rest of the base's knobs are behind "more".
-OWN = ("lora_strength", "count", "width", "height")
+OWN = ("lora_strength", "count", "width", "height", "seed")
 COUNTS = (1, 2, 4, MAX_COUNT)
+# Rows for LoRAs beside the first one.
+MORE_LORAS = (2, 3, 4)
+CUSTOM = "custom"
+GONE = "This LoRA was deleted or is for another base. Choose another one."
+# Which axis comes first, and what to write into it.
+GRID_ORDER = ("strength", "lora", "steps", "guidance_scale", "seed", "replace", "prompt")
+GRID_HINTS = {
+    "strength": "Numbers with commas between: 0.6, 0.8, 1",
+    "prompt": "One a line; each takes the place of the prompt above.",
+    "replace": "With commas: the first stands in the prompt and is replaced by the others: red hat, blue cap",
+    "seed": "Numbers with commas between: 1, 2, 3",
+    "steps": "Numbers with commas between: 10, 20, 30",
+    "guidance_scale": "Numbers with commas between: 2, 3.5, 5",
+}
 
 
 class GenerateForm(forms.Form):
@@ -31,45 +47,182 @@ class GenerateForm(forms.Form):
             }
         ),
     )
+    batches = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MAX_BATCHES,
+        initial=1,
+        help_text="So many requests like this one, each a job of its own; their seeds go on.",
+        widget=forms.NumberInput({"class": "form-control"}),
+    )
+    seeds = forms.ChoiceField(required=False, choices=list(SEED_MODES.items()), initial="increment")
 
     def __init__(self, *args: Any, base: str, **kwargs: Any) -> None:
         super().__init__(*args, **{"auto_id": "%s", **kwargs})
         self.base = catalog.get(base)
         self.params = catalog.generation_params(base)
-        self.shapes: tuple[Shape, ...] = shapes_for(self.base)
-        self.fields["lora"] = forms.ModelChoiceField(
-            Lora.objects.worn_by(base).select_related("character").order_by("character__name", "-version"),
-            to_field_name="public_id",
-            required=False,
-            empty_label=f"Nobody: {self.base.label} alone",
-            error_messages={"invalid_choice": "This LoRA was deleted or is for another base. Choose another one."},
-            widget=forms.Select({"class": "form-select"}),
-        )
+        self.offered = {worn.key: worn for worn in wearing.offered(base)}
+        self.known_styles = styles.every()
+        self.wildcards = wildcards.names()
         for param in self.params:
             self.fields[param.name] = field_for(param)
+        self._add_wearing()
+        self._add_choices()
+        self._add_grid()
+
+    def _add_wearing(self) -> None:
+        self.fields["lora"] = _wearing_field(self.offered, f"Nobody: {self.base.label} alone")
+        for number in MORE_LORAS:
+            self.fields[f"lora_{number}"] = _wearing_field(self.offered, "None")
+            self.fields[f"strength_{number}"] = forms.FloatField(
+                required=False,
+                min_value=0,
+                max_value=wearing.STRONGEST,
+                widget=forms.NumberInput({"class": "form-control", "step": "any", "placeholder": "as usual"}),
+            )
+
+    def _add_grid(self) -> None:
+        """A field for each kind of axis; those that are filled count."""
+        worn = [(key, one.name) for key, one in self.offered.items()]
+        self.fields["grid_lora"] = forms.MultipleChoiceField(
+            label=grid.KINDS["lora"],
+            required=False,
+            choices=worn,
+            error_messages={"invalid_choice": GONE},
+            widget=forms.SelectMultiple({"class": "form-select", "size": 4}),
+        )
+        for kind, hint in GRID_HINTS.items():
+            lines = forms.Textarea({"class": "form-control", "rows": 2}) if kind == "prompt" else None
+            self.fields[f"grid_{kind}"] = forms.CharField(
+                label=grid.KINDS[kind],
+                required=False,
+                max_length=10_000,
+                help_text=hint,
+                widget=lines or forms.TextInput({"class": "form-control"}),
+            )
+
+    def grid_fields(self) -> list[forms.BoundField]:
+        return [self[f"grid_{kind}"] for kind in GRID_ORDER if self.offered or kind not in ("lora", "strength")]
+
+    def grid_wrong(self) -> bool:
+        return any(field.errors or field.value() for field in self.grid_fields())
+
+    most_cells = grid.MOST_CELLS
+
+    def axes(self) -> list[grid.Axis]:
+        """The axes that a right form names, in their order."""
+        found = [(kind, self.cleaned_data.get(f"grid_{kind}")) for kind in GRID_ORDER]
+        return [grid.Axis(kind, _axis_values(kind, value)) for kind, value in found if value]
+
+    def _add_choices(self) -> None:
+        ratios = [(shape.ratio, shape.ratio) for shape in shapes.shapes_for(self.base)]
+        self.fields["shape"] = forms.ChoiceField(required=False, choices=[*ratios, (CUSTOM, "Custom")])
+        tiers = [(one.key, one.label) for one in shapes.QUALITIES]
+        self.fields["quality"] = forms.ChoiceField(required=False, choices=tiers)
+        names = [(style.name, style.name) for style in self.known_styles]
+        self.fields["styles"] = forms.MultipleChoiceField(
+            required=False, choices=names, widget=forms.CheckboxSelectMultiple()
+        )
+        # The quality says how many steps, unless somebody does.
+        steps = self.fields["steps"]
+        steps.initial, steps.widget.attrs["placeholder"] = None, str(shapes.steps_of(self.base, self.tier()))
+
+    def tier(self) -> str:
+        """The quality that the form means now."""
+        asked = str(self["quality"].value() or "")
+        return asked if asked in {one.key for one in shapes.QUALITIES} else shapes.USUAL
 
     def more_fields(self) -> list[forms.BoundField]:
         return [self[param.name] for param in self.params if param.name not in OWN]
 
     def more_wrong(self) -> bool:
         """A section with an error must not be shut."""
-        return any(field.errors for field in (self["width"], self["height"], *self.more_fields()))
+        own = (self["width"], self["height"], self["seed"], self["seeds"], self["batches"])
+        return any(field.errors for field in (*own, *self.more_fields()))
+
+    def lora_rows(self) -> list[tuple[forms.BoundField, forms.BoundField]]:
+        return [(self[f"lora_{number}"], self[f"strength_{number}"]) for number in MORE_LORAS]
+
+    def loras_wrong(self) -> bool:
+        return any(field.errors for row in self.lora_rows() for field in row)
 
     def shape_choices(self) -> list[dict[str, Any]]:
-        """The shapes with the one that the form's width and height mean marked."""
+        """The shapes in the quality's sizes, with the one that the form means marked."""
+        asked = str(self["shape"].value() or "")
         size = (str(self["width"].value()), str(self["height"].value()))
-        return [{"shape": shape, "checked": size == (str(shape.width), str(shape.height))} for shape in self.shapes]
+        offered = shapes.shapes_for(self.base, self.tier())
+        here = [shape for shape in offered if asked == shape.ratio or (not asked and size == _sides(shape))]
+        return [{"shape": shape, "checked": shape in here[:1]} for shape in offered]
+
+    def is_custom(self) -> bool:
+        return not any(choice["checked"] for choice in self.shape_choices())
+
+    def chosen_shape(self) -> Shape | None:
+        return next((choice["shape"] for choice in self.shape_choices() if choice["checked"]), None)
+
+    def quality_choices(self) -> list[dict[str, Any]]:
+        return [{"quality": one, "checked": one.key == self.tier()} for one in shapes.QUALITIES]
+
+    def quality_steps(self) -> int:
+        return shapes.steps_of(self.base, self.tier())
 
     def counts(self) -> list[dict[str, Any]]:
         chosen = str(self["count"].value())
         known = {str(count) for count in COUNTS}
-        limit = next(param.max for param in self.params if param.name == "count") or 1
-        shown = [count for count in COUNTS if count <= limit]
         return [
-            {"count": count, "checked": str(count) == chosen or (chosen not in known and count == 1)} for count in shown
+            {"count": count, "checked": str(count) == chosen or (chosen not in known and count == 1)}
+            for count in COUNTS
         ]
 
+    def asked(self) -> dict[str, Any]:
+        """What the service is asked, of a form that is right."""
+        cleaned = self.cleaned_data
+        shape = cleaned["shape"]
+        return {
+            "prompt": cleaned["prompt"],
+            "worn": self.offered.get(cleaned["lora"]),
+            "strength": cleaned["lora_strength"],
+            "more": self._more(),
+            "styles": cleaned["styles"],
+            "count": cleaned["count"] or 1,
+            "batches": cleaned["batches"] or 1,
+            "seed": cleaned["seed"],
+            "seeds": cleaned["seeds"] or "increment",
+            "aspect_ratio": "" if shape == CUSTOM else shape,
+            "quality": cleaned["quality"],
+            "values": self.picture_values(),
+        }
+
+    def _more(self) -> list[tuple[Worn, float | None]]:
+        rows = [(self.cleaned_data[f"lora_{at}"], self.cleaned_data[f"strength_{at}"]) for at in MORE_LORAS]
+        return [(self.offered[key], strength) for key, strength in rows if key]
+
     def picture_values(self) -> dict[str, Any]:
-        """The knobs of the pictures themselves, without those that the service takes by name."""
-        request = {"seed", "count", "lora_strength"}
-        return {name: value for name, value in values(self.params, self.cleaned_data).items() if name not in request}
+        """The knobs of the pictures themselves, without those that the service takes by name.
+
+        A named shape says the size; only a custom one is given by number."""
+        others = {"seed", "count", "lora_strength"}
+        if self.cleaned_data["shape"] not in ("", CUSTOM):
+            others |= {"width", "height"}
+        return {name: value for name, value in values(self.params, self.cleaned_data).items() if name not in others}
+
+
+def _axis_values(kind: str, value: Any) -> tuple[str, ...]:
+    parts = value if isinstance(value, list) else value.splitlines() if kind == "prompt" else value.split(",")
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def _sides(shape: Shape) -> tuple[str, str]:
+    return str(shape.width), str(shape.height)
+
+
+def _wearing_field(offered: dict[str, Worn], nobody: str) -> forms.ChoiceField:
+    loras = [(worn.key, f"{worn.name} ({worn.trigger})") for worn in offered.values() if worn.lora]
+    saved = [(worn.key, worn.name) for worn in offered.values() if not worn.lora]
+    groups = [("Checkpoints", saved)] if saved else []
+    return forms.ChoiceField(
+        choices=[("", nobody), *loras, *groups],
+        required=False,
+        error_messages={"invalid_choice": GONE},
+        widget=forms.Select({"class": "form-select"}),
+    )

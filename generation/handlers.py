@@ -1,16 +1,17 @@
 """How a job of pictures talks to the engine: its spec, its pictures as rows, and what counts as done."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from django.urls import reverse
 from PIL import Image
 
-from generation import services
+from generation import services, wearing
 from generation.models import THUMB_SIZE, Generation, Output
 from isengard import storage
 from isengard.engine.errors import EngineError
-from isengard.engine.specs import GenerateSpec, LoraRef
+from isengard.engine.specs import GenerateSpec, LoraRef, Variant
 from isengard.jobs.handlers import Artifact
 from isengard.jobs.models import Job
 from training import bases
@@ -29,6 +30,7 @@ class GenerationHandler:
     def spec(self, job: Job) -> dict[str, Any]:
         generation = generation_of(job)
         services.require_lora(generation)
+        worn = _References()
         return GenerateSpec(
             job=job.public_id,
             base=bases.located(generation.base),
@@ -37,8 +39,9 @@ class GenerationHandler:
             prompt=generation.prompt,
             seeds=generation.seeds,
             params={name: value for name, value in generation.params.items() if name not in OF_REQUEST},
-            loras=_loras(generation),
+            loras=tuple(worn.of(entry) for entry in services.worn_by(generation)),
             recipe=_recipe(generation),
+            variants=tuple(_variant(own, worn) for own in generation.variants),
         ).to_dict()
 
     def on_event(self, job: Job, event: dict[str, Any]) -> dict[str, Any] | None:
@@ -87,12 +90,24 @@ class GenerationHandler:
         ]
 
 
-def _loras(generation: Generation) -> tuple[LoraRef, ...]:
-    lora = generation.lora
-    if lora is None:
-        return ()
-    strength = generation.params["lora_strength"]
-    return (LoraRef(path=str(storage.absolute(lora.file)), sha256=lora.sha256, strength=strength),)
+class _References:
+    """Files of what is worn, each looked up and read once however many pictures of a request wear it."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, LoraRef] = {}
+
+    def of(self, entry: dict[str, Any]) -> LoraRef:
+        key = entry["id"]
+        if key not in self._known:
+            self._known[key] = wearing.reference(entry)
+        return replace(self._known[key], strength=entry["strength"])
+
+
+def _variant(own: dict[str, Any], worn: _References) -> Variant:
+    """What one picture has of its own; its seed travels among the seeds."""
+    entries = own.get("loras")
+    loras = None if entries is None else tuple(worn.of(entry) for entry in entries)
+    return Variant(prompt=own.get("prompt"), loras=loras, params=own.get("params") or {})
 
 
 def _recipe(generation: Generation) -> dict[str, Any]:
@@ -109,15 +124,21 @@ def _recipe(generation: Generation) -> dict[str, Any]:
             "strength": generation.params["lora_strength"],
             "trigger_word": lora.trigger_word,
         }
+    if generation.more_loras:
+        recipe["more_loras"] = generation.more_loras
+    if generation.written.get("styles"):
+        recipe["styles"] = generation.written["styles"]
+    if any("prompt" in variant for variant in generation.variants):
+        recipe["template"] = generation.prompt
     return recipe
 
 
 def _output(generation: Generation, event: dict[str, Any]) -> dict[str, Any]:
     path = Path(event["path"])
     fields = {name: event[name] for name in ("seed", "width", "height", "size_bytes", "seconds")}
-    output, _ = Output.objects.update_or_create(
-        generation=generation, index=event["index"], defaults={**fields, "file": storage.key_of(path)}
-    )
+    own = generation.variants[event["index"]] if generation.variants else {}
+    known = {**fields, "file": storage.key_of(path), "prompt": own.get("prompt") or ""}
+    output, _ = Output.objects.update_or_create(generation=generation, index=event["index"], defaults=known)
     if output.has_thumb:
         make_thumb(path, storage.absolute(output.thumb))
     return {

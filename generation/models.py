@@ -36,6 +36,7 @@ class Generation(models.Model):
     variants = models.JSONField(
         default=list, help_text="what differs, one for each picture: seed, prompt, loras, params"
     )
+    written = models.JSONField(default=dict, help_text="as the person asked: prompt, styles, seeds, before any choice")
     axes = models.JSONField(default=list, help_text="of a grid: name and values of its columns, rows, tables")
     purpose = models.CharField(max_length=9, choices=Purpose.choices, default=Purpose.PICTURES)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -115,6 +116,21 @@ class Output(models.Model):
     def thumb(self) -> str:
         """The storage key of what a tile shows; the picture itself where that has about the right size."""
         return str(PurePosixPath(self.file).with_suffix(".thumb.webp")) if self.has_thumb else self.file
+
+
+class PromptStyle(models.Model):
+    """Words that somebody likes around their prompts."""
+
+    name = models.CharField(max_length=40, unique=True)
+    text = models.CharField(max_length=1020, help_text="with {prompt} where the user's words go")
+    negative = models.CharField(max_length=1000, blank=True, help_text="where the base can avoid things")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Board(models.Model):

@@ -6,19 +6,45 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from generation import shapes, wearing
+from generation.composing import MAX_PROMPT, SEED_MODES
 from generation.models import Generation
+from generation.services import MAX_BATCHES, MAX_COUNT
 from isengard.engine import catalog, offers
 from training.serializers import KeepsUnknown, ProgressFields, param_fields
 
-API_COUNT = 4
+
+class WornSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField(max_length=60, help_text="a LoRA's id, or a checkpoint's (train-…@500)")
+    name = serializers.CharField(read_only=True)
+    strength = serializers.FloatField(
+        required=False, allow_null=True, min_value=0, max_value=wearing.STRONGEST, help_text="its usual one unless told"
+    )
 
 
 class GenerationConfigSerializer(KeepsUnknown):
     """The parameters are the catalogue's; the toggles are there to be refused with a reason."""
 
-    prompt = serializers.CharField(max_length=2000)
+    prompt = serializers.CharField(
+        max_length=MAX_PROMPT,
+        help_text="may offer choices: {a|b}, {2$$a|b|c}, {3::a|b}, __wildcard__",
+    )
     lora_id = serializers.CharField(
-        required=False, allow_null=True, max_length=40, help_text="a LoRA's id, or a character's for its active LoRA"
+        required=False,
+        allow_null=True,
+        max_length=60,
+        help_text="a LoRA's id, a character's for its active LoRA, or a checkpoint (train-…@500)",
+    )
+    more_loras = WornSerializer(many=True, required=False, help_text="further ones, worn together")
+    styles = serializers.ListField(child=serializers.CharField(max_length=40), required=False, help_text="by name")
+    aspect_ratio = serializers.CharField(required=False, max_length=10, help_text="e.g. 3:4; instead of width, height")
+    quality = serializers.ChoiceField(
+        choices=[one.key for one in shapes.QUALITIES],
+        required=False,
+        help_text="size and steps",
+    )
+    seeds = serializers.ChoiceField(
+        choices=list(SEED_MODES), required=False, help_text="of several pictures: one after another, random, the same"
     )
     base_model = serializers.CharField(
         required=False, allow_null=True, max_length=40, help_text="the LoRA's own, else pocket or flux-dev by mode"
@@ -36,7 +62,10 @@ class GenerationConfigSerializer(KeepsUnknown):
 
 class GenerationRequestSerializer(serializers.Serializer[Any]):
     config = GenerationConfigSerializer()
-    count = serializers.IntegerField(required=False, default=1, min_value=1, max_value=API_COUNT)
+    count = serializers.IntegerField(required=False, default=1, min_value=1, max_value=MAX_COUNT)
+    batches = serializers.IntegerField(
+        required=False, default=1, min_value=1, max_value=MAX_BATCHES, help_text="so many jobs; the first is answered"
+    )
 
 
 class OutputSerializer(serializers.Serializer[Any]):
@@ -45,6 +74,7 @@ class OutputSerializer(serializers.Serializer[Any]):
     thumbnail_url = serializers.CharField(source="thumb_url")
     media_type = serializers.CharField()
     seed = serializers.IntegerField()
+    prompt = serializers.CharField(help_text="its own words; empty: those of the request")
     width = serializers.IntegerField()
     height = serializers.IntegerField()
     size_bytes = serializers.IntegerField()
@@ -81,7 +111,10 @@ class GenerationJobSerializer(ProgressFields):
     def get_config(self, row: Generation) -> dict[str, Any]:
         lora = row.lora.public_id if row.lora else None
         toggles = dict.fromkeys(offers.TOGGLES, False)
-        return {"prompt": row.prompt, "negative_prompt": "", "lora_id": lora, **row.params, **toggles}
+        more = [{name: entry[name] for name in ("id", "name", "strength")} for entry in row.more_loras]
+        asked = {"styles": row.written.get("styles", []), "seeds": row.written.get("seeds", "increment")}
+        own = {"prompt": row.prompt, "negative_prompt": "", "lora_id": lora, "more_loras": more}
+        return {**own, **asked, **row.params, **toggles}
 
     def get_output_paths(self, row: Generation) -> list[str]:
         return [output.url for output in row.outputs.all()]
@@ -94,3 +127,21 @@ class GenerationJobSerializer(ProgressFields):
     @extend_schema_field(OutputSerializer(many=True))
     def get_outputs(self, row: Generation) -> Any:
         return OutputSerializer(row.outputs.all(), many=True).data
+
+
+class RecalledSerializer(serializers.Serializer[Any]):
+    program = serializers.CharField(help_text="which one made the picture")
+    base_model = serializers.CharField(source="base")
+    config = serializers.DictField(source="values", help_text="what to ask for, by the names of a generation's config")
+    notes = serializers.ListField(child=serializers.CharField(), help_text="what could not be taken over")
+
+
+class PictureFileSerializer(serializers.Serializer[Any]):
+    file = serializers.FileField()
+
+
+class StyleSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=40)
+    text = serializers.CharField(max_length=1000, help_text="with {prompt} where the user's words go")
+    negative = serializers.CharField(max_length=1000, required=False, allow_blank=True, default="")
+    own = serializers.BooleanField(read_only=True, help_text="kept by the user, so it can be deleted")

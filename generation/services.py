@@ -1,28 +1,57 @@
-"""What people do with pictures: ask for them, delete them. Plain values in, rows out; knows no request."""
+"""What people do with pictures: ask for them, ask again, delete them. Plain values in, rows out; knows no request."""
 
-import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
 
-from characters.captions.text import PLACEHOLDER
 from characters.models import Character
+from generation import composing, shapes, styles, wearing
+from generation.composing import MAX_PROMPT, SEEDS, Written
 from generation.models import Generation, Output
+from generation.wearing import Worn
 from isengard import storage
 from isengard.engine import catalog, offers
 from isengard.engine.catalog import Base
-from isengard.errors import Invalid
+from isengard.engine.params import Param
+from isengard.errors import Conflict, Invalid
 from isengard.jobs import services as jobs
+from isengard.jobs.models import Job, JobQuerySet
 from isengard.logs import correlation
 from training import bases
-from training.loras import require_usable
 from training.models import Lora
-from training.prompts import insert_trigger
 
-MAX_PROMPT = 2000
+__all__ = ["MAX_COUNT", "MAX_PROMPT", "again", "delete_output", "delete_outputs", "require_lora", "start_generation"]
+
 MAX_COUNT = 8
-SEEDS = 2**31
+MAX_BATCHES = 10
 UNWIRED = {name: reason for name, (_, reason) in offers.TOGGLES.items()}
+COPIED = (
+    *("character", "lora", "lora_name", "base", "prompt", "count", "params", "tool", "inputs", "source"),
+    *("more_loras", "variants", "written", "axes", "purpose"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A request as it comes in. `worn`: in place of a LoRA of `character`; `more`: further ones, with strengths."""
+
+    prompt: str
+    character: Character | None = None
+    worn: Worn | None = None
+    base: str = ""
+    values: dict[str, Any] = field(default_factory=dict)
+    count: int = 1
+    seed: int | None = None
+    strength: float | None = None
+    more: Sequence[tuple[Worn, float | None]] = ()
+    styles: Sequence[str] = ()
+    seeds: str = "increment"
+    aspect_ratio: str = ""
+    quality: str = ""
+    purpose: str = Generation.Purpose.PICTURES
 
 
 def start_generation(
@@ -30,38 +59,74 @@ def start_generation(
     prompt: str,
     character: Character | None = None,
     lora: Lora | None = None,
-    base: str = "",
-    values: dict[str, Any] | None = None,
-    count: int = 1,
-    seed: int | None = None,
-    strength: float | None = None,
     correlation_id: str = "",
+    batches: int = 1,
+    values: dict[str, Any] | None = None,
+    worn: Worn | None = None,
+    **asked: Any,
 ) -> Generation:
-    """Queued pictures of one prompt, seed, seed + 1 and so on. A character without `lora` means its active LoRA.
+    """Queued pictures of one prompt, seed, seed + 1 and so on; with `batches`, the first of so many requests that go on
+    with the seeds. A character without `lora` means its active LoRA. The rest is as in `Asked`.
 
     Invalid: an empty prompt, an impossible value, an untrained character, a LoRA for another base or without file.
     Unavailable: the base model is not on disk, or the disk is full."""
-    lora = lora or (active_lora(character) if character else None)
-    key = base or (lora.base if lora else bases.default_key())
+    worn = worn or (wearing.of_lora(lora) if lora else None)
+    whole = Asked(prompt=prompt, character=character, worn=worn, values=values or {}, **asked)
+    _require_count("batches", batches, MAX_BATCHES)
+    with transaction.atomic():
+        first = submit(prepared(whole), correlation_id)
+        for number in range(1, batches):
+            seed = None if whole.seeds == "random" else (first.params["seed"] + number * whole.count) % SEEDS
+            submit(prepared(Asked(**{**whole.__dict__, "seed": seed})), correlation_id)
+    return first
+
+
+def prepared(asked: Asked) -> dict[str, Any]:
+    """The fields of a Generation, every value checked and frozen. Writes nothing; raises as `start_generation` does."""
+    main = asked.worn or (wearing.of_lora(active_lora(asked.character)) if asked.character else None)
+    key = asked.base or (main.base if main else bases.default_key())
     model = bases.find(key)
-    _require_prompt(prompt)
-    _require_count(count)
-    if lora is not None:
-        require_usable(lora, key)
-        strength = lora.default_strength if strength is None else strength
-    params = _params(model, {**(values or {}), "seed": seed, "lora_strength": strength})
+    _require_count("count", asked.count, MAX_COUNT)
+    composing.require_prompt(asked.prompt)
+    entries = _entries(main, asked, key)
+    params = _params(model, asked, entries[0]["strength"] if main else asked.strength)
     bases.require_drawable(key)
     bases.require_space()
-    return _submit(
-        character=character or (lora.character if lora else None),
-        lora=lora,
-        lora_name=f"{lora} ({lora.public_id})" if lora else "",
-        base=key,
-        prompt=_final_prompt(prompt, lora),
-        count=count,
-        params=params,
-        correlation_id=correlation_id,
-    )
+    written = Written(asked.prompt, list(asked.styles), asked.seeds)
+    of_lora = main is not None and main.lora is not None
+    triggers = [worn.trigger for worn in _everything(main, asked)]
+    return {
+        "character": asked.character or (main.character if main else None),
+        "lora": main.lora if main else None,
+        "lora_name": f"{main.name} ({main.key})" if main and of_lora else "",
+        "more_loras": entries[1:] if of_lora else entries,
+        "base": key,
+        "count": asked.count,
+        "params": params,
+        "purpose": asked.purpose,
+        "written": {**written.to_dict(), "negative_prompt": asked.values.get("negative_prompt") or ""},
+        **_words(written, triggers, params, asked),
+    }
+
+
+def _words(written: Written, triggers: list[str], params: dict[str, Any], asked: Asked) -> dict[str, Any]:
+    """The prompt and what each picture has of its own; the first seed becomes a number."""
+    text = composing.worded(written, triggers)
+    seeds = composing.seeds_of(asked.seeds, params["seed"], asked.count)
+    params["seed"] = seeds[0]
+    return {"prompt": text, "variants": composing.variants_of(text, triggers, asked.seeds, seeds)}
+
+
+def _everything(main: Worn | None, asked: Asked) -> list[Worn]:
+    return [*([main] if main else []), *(worn for worn, _ in asked.more)]
+
+
+def _entries(main: Worn | None, asked: Asked, base: str) -> list[dict[str, Any]]:
+    """All that is worn, the main one first, as a request remembers it. Invalid: something of it cannot be."""
+    first = [wearing.entry(main, asked.strength)] if main else []
+    entries = [*first, *(wearing.entry(worn, strength) for worn, strength in asked.more)]
+    wearing.require_all(entries, base)
+    return entries
 
 
 def active_lora(character: Character) -> Lora:
@@ -73,38 +138,44 @@ def active_lora(character: Character) -> Lora:
     return found
 
 
-def _require_prompt(prompt: str) -> None:
-    if not prompt.strip():
-        raise Invalid("no_prompt", "The prompt is empty. Describe the picture in a few words.")
-    if len(prompt) > MAX_PROMPT:
-        raise Invalid("long_prompt", f"The prompt has {len(prompt)} characters; at most {MAX_PROMPT} are allowed.")
+def _require_count(name: str, count: int, most: int) -> None:
+    if not 1 <= count <= most:
+        raise Invalid("bad_param", f"{name} is {count}, but must be from 1 to {most}.")
 
 
-def _require_count(count: int) -> None:
-    if not 1 <= count <= MAX_COUNT:
-        raise Invalid("bad_param", f"count is {count}, but must be from 1 to {MAX_COUNT}.")
-
-
-def _final_prompt(prompt: str, lora: Lora | None) -> str:
-    if lora is not None:
-        return insert_trigger(prompt, lora.trigger_word)
-    if PLACEHOLDER in prompt:
-        raise Invalid(
-            "no_trigger", f"The prompt says {PLACEHOLDER}, but no character is chosen. Choose one or remove it."
-        )
-    return prompt.strip()
-
-
-def _params(base: Base, values: dict[str, Any]) -> dict[str, Any]:
-    """Every parameter, validated, with a real number as its seed."""
+def _params(base: Base, asked: Asked, strength: float | None) -> dict[str, Any]:
+    """Every parameter, validated; the seed stays open where none was given."""
+    values = {**_of_quality(base, asked), **asked.values, "seed": asked.seed, "lora_strength": strength}
     given = {name: value for name, value in values.items() if value is not None and not _is_off(name, value)}
-    known = tuple(param for param in catalog.generation_params(base.key) if param.name != "count")
-    params = bases.clean(known, given, UNWIRED)
+    known = declared(base)
+    params = bases.clean(known, given, UNWIRED | _deaf(base))
     for side in ("width", "height"):
         _require_size(base, side, params[side])
-    if params["seed"] is None:
-        params["seed"] = secrets.randbelow(SEEDS)
+    if "negative_prompt" in params:
+        params["negative_prompt"] = styles.avoided(params["negative_prompt"], styles.chosen(list(asked.styles)))
     return params
+
+
+def declared(base: Base) -> tuple[Param, ...]:
+    """The knobs of a request, its number of pictures aside."""
+    return tuple(param for param in catalog.generation_params(base.key) if param.name != "count")
+
+
+def _of_quality(base: Base, asked: Asked) -> dict[str, Any]:
+    """Sides and steps that the named shape and quality mean; what is given by number counts more."""
+    tier = asked.quality or shapes.USUAL
+    steps = {"steps": shapes.steps_of(base, tier)} if asked.quality else {}
+    if not asked.aspect_ratio:
+        return steps
+    shape = shapes.size_of(base, asked.aspect_ratio, tier)
+    return {"width": shape.width, "height": shape.height, **steps}
+
+
+def _deaf(base: Base) -> dict[str, str]:
+    """Why a base cannot be told what not to draw."""
+    if base.guidance == "true_cfg":
+        return {}
+    return {"negative_prompt": f"{base.label} draws with one prediction a step, so it cannot be told what to avoid."}
 
 
 def _is_off(name: str, value: Any) -> bool:
@@ -120,10 +191,11 @@ def _require_size(base: Base, side: str, pixels: int) -> None:
         raise Invalid("bad_param", f"{side} is {pixels}, but must be a multiple of {base.multiple}: {near}.")
 
 
-def _submit(*, prompt: str, correlation_id: str, **fields: Any) -> Generation:
+def submit(fields: dict[str, Any], correlation_id: str = "", **job: Any) -> Generation:
+    """A queued job with its Generation."""
     with transaction.atomic():
-        job = jobs.submit(kind="generation", label=prompt[:100], correlation_id=correlation_id)
-        return Generation.objects.create(job=job, prompt=prompt, **fields)
+        queued = jobs.submit(kind="generation", label=fields["prompt"][:100], correlation_id=correlation_id, **job)
+        return Generation.objects.create(job=queued, **fields)
 
 
 def again(*, generation: Generation) -> Generation:
@@ -131,27 +203,44 @@ def again(*, generation: Generation) -> Generation:
     require_lora(generation)
     bases.require_drawable(generation.base)
     bases.require_space()
-    old = generation.job
-    with transaction.atomic():
-        job = jobs.submit(kind="generation", label=old.label, correlation_id=correlation.current(), retry_of=old)
-        return Generation.objects.create(
-            job=job,
-            character=generation.character,
-            lora=generation.lora,
-            lora_name=generation.lora_name,
-            base=generation.base,
-            prompt=generation.prompt,
-            count=generation.count,
-            params=generation.params,
-        )
+    fields = {name: getattr(generation, name) for name in COPIED}
+    return submit(fields, correlation.current(), retry_of=generation.job)
 
 
 def require_lora(generation: Generation) -> None:
-    """Invalid: the LoRA that these pictures were asked with is gone."""
-    if generation.lora is not None:
-        require_usable(generation.lora, generation.base)
-    elif generation.lora_name:
+    """Invalid: something that these pictures were asked with is gone."""
+    if generation.lora is None and generation.lora_name:
         raise Invalid("lora_deleted", f"{generation.lora_name} was deleted. Choose another version and start again.")
+    entries = [entry for variant in generation.variants for entry in variant.get("loras") or ()]
+    for each in {entry["id"]: entry for entry in [*worn_by(generation), *entries]}.values():
+        wearing.require_all([each], generation.base)
+
+
+def worn_by(generation: Generation) -> list[dict[str, Any]]:
+    """All that these pictures wear, the main LoRA first; `strength` as asked."""
+    lora = generation.lora
+    first = [wearing.entry(wearing.of_lora(lora), generation.params["lora_strength"])] if lora else []
+    return [*first, *generation.more_loras]
+
+
+def is_busy() -> bool:
+    """Whether any request waits or draws."""
+    return _live().exists()
+
+
+def _live() -> JobQuerySet:
+    return Job.objects.active().filter(kind="generation", cancel_requested_at=None)
+
+
+def cancel_all() -> int:
+    """Cancels every request that waits or draws; says how many. Finished pictures stay."""
+    cancelled = 0
+    for job in _live():
+        # One that ended between the two statements needs no cancelling.
+        with suppress(Conflict):
+            jobs.request_cancel(job=job)
+            cancelled += 1
+    return cancelled
 
 
 def delete_output(*, output: Output) -> None:

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 
 from generation.models import Generation, Output
+from generation.wearing import Worn
 from isengard import storage
 from isengard.engine import catalog
 from isengard.jobs import services as jobs
@@ -43,7 +44,7 @@ def _card(generation: Generation, reason: str) -> dict[str, Any]:
 
 def _tile(generation: Generation, output: Output | None, index: int) -> dict[str, Any]:
     if output is not None:
-        return {"output": output, "index": index, "seed": output.seed}
+        return {"output": output, "index": index, "seed": output.seed, "prompt": output.prompt or generation.prompt}
     if not generation.job.is_active:
         return {"missing": True, "index": index}
     return {"preview": _preview(generation, index), "index": index}
@@ -65,6 +66,9 @@ def recipe(generation: Generation) -> list[tuple[str, str]]:
     rows = [("Base model", catalog.get(generation.base).label)]
     if generation.lora is not None or generation.lora_name:
         rows.append(("Character", str(generation.lora or generation.lora_name)))
+    rows += [(entry["name"], f"strength {entry['strength']:g}") for entry in generation.more_loras]
+    if styles := generation.written.get("styles"):
+        rows.append(("Styles", ", ".join(styles)))
     for param in declared:
         value = generation.params.get(param.name)
         shown = param.name not in {"seed", "count"} and value not in (None, "")
@@ -73,11 +77,11 @@ def recipe(generation: Generation) -> list[tuple[str, str]]:
     return rows
 
 
-def usual_strength(lora: Lora | None, current: str) -> str:
+def usual_strength(chosen: Worn | None, current: str) -> str:
     """What the form's strength becomes when this LoRA is chosen; empty where somebody typed a strength of their own."""
     try:
         typed = float(current)
     except ValueError:
         return ""
     usual = {AS_TRAINED, *Lora.objects.values_list("default_strength", flat=True).distinct()}
-    return f"{lora.default_strength:g}" if lora and typed in usual and typed != lora.default_strength else ""
+    return f"{chosen.usual:g}" if chosen and typed in usual and typed != chosen.usual else ""

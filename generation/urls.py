@@ -1,13 +1,26 @@
 """Page addresses of the app. Literal names stand before ids."""
 
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
-from generation import views
+from characters.uploads import capped
+from generation import grid_views, views
+
+# The cap must be there before anybody reads the body, and the check of the token does.
+RECALL = csrf_exempt(capped(csrf_protect(views.recall_file)))
 
 app_name = "generation"
 urlpatterns = [
     path("generate", views.create, name="create"),
     path("generate/hint", views.hint, name="hint"),
+    path("generate/frame", views.frame, name="frame"),
+    path("generate/recall", RECALL, name="recall"),
+    path("generate/styles", views.keep_style, name="keep-style"),
+    path("generate/styles/delete", views.delete_style, name="delete-style"),
+    path("generate/grid", grid_views.start, name="start-grid"),
+    path("generate/<id:public_id>/grid", grid_views.page, name="grid"),
+    path("generate/<id:public_id>/grid.html", grid_views.download, name="grid-file"),
+    path("generate/cancel", views.cancel_all, name="cancel-all"),
     path("generate/results", views.results, name="results"),
     path("generate/<id:public_id>", views.detail, name="detail"),
     path("generate/<id:public_id>/cancel", views.cancel, name="cancel"),

@@ -1,5 +1,6 @@
 """The Generate pages: compose, watch, look, do it again. Services decide; these show."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
@@ -7,11 +8,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from generation import access, keeping, services, shown
+from characters import photos
+from generation import access, keeping, recall, services, shown, styles, wearing
 from generation.forms import GenerateForm
 from generation.models import Generation
+from generation.recall import Recalled
 from isengard.engine import catalog
-from isengard.errors import DomainError
+from isengard.errors import DomainError, Invalid
 from isengard.htmx import is_fragment, redirect_to, render_page, toast
 from isengard.jobs import services as jobs
 from isengard.logs import correlation
@@ -27,32 +30,26 @@ def create(request: HttpRequest) -> HttpResponse:
     """Compose on one side, results on the other. `?from=gen-…&seed=…` fills the form with an earlier recipe."""
     if request.method == "GET":
         form, base = _fresh_form(request.GET)
-        return render(request, "generation/create.html", _context(request, form, base))
+        return render(request, "generation/create.html", form_context(request, form, base))
     base = _base(request.POST.get("base", ""))
     form = GenerateForm(request.POST, base=base)
+
+    def begin() -> HttpResponse:
+        made = services.start_generation(**form.asked(), base=base, correlation_id=correlation.current())
+        return _started(request, made)
+
+    return refuse_or(request, form, base, begin)
+
+
+def refuse_or(request: HttpRequest, form: GenerateForm, base: str, begin: Callable[[], HttpResponse]) -> HttpResponse:
+    """What `begin` answers to a right form; else the form again, with its words and the reason."""
     if form.is_valid():
         try:
-            generation = _start(form, base)
+            return begin()
         except DomainError as error:
             form.add_error(None, error.message)
-        else:
-            return _started(request, generation)
     template = "generation/form.html" if is_fragment(request) else "generation/create.html"
-    return render(request, template, _context(request, form, base), status=422)
-
-
-def _start(form: GenerateForm, base: str) -> Generation:
-    cleaned = form.cleaned_data
-    return services.start_generation(
-        prompt=cleaned["prompt"],
-        lora=cleaned["lora"],
-        base=base,
-        values=form.picture_values(),
-        count=cleaned["count"] or 1,
-        seed=cleaned["seed"],
-        strength=cleaned["lora_strength"],
-        correlation_id=correlation.current(),
-    )
+    return render(request, template, form_context(request, form, base), status=422)
 
 
 def _started(request: HttpRequest, generation: Generation) -> HttpResponse:
@@ -69,15 +66,26 @@ def _base(wanted: str) -> str:
 
 def _fresh_form(query: QueryDict) -> tuple[GenerateForm, str]:
     """An empty form, or one filled from an earlier recipe, for the LoRA or character that the link names."""
-    source = Generation.objects.select_related("lora").filter(job__public_id=query.get("from", "")).first()
-    lora = _linked_lora(query) or (source.lora if source else None)
-    base = _base(query.get("base") or (source.base if source else lora.base if lora else ""))
+    if (found := _recalled(query)) is not None:
+        return GenerateForm(base=found.base, initial=found.values), found.base
+    lora = _linked_lora(query)
+    base = _base(query.get("base") or (lora.base if lora else ""))
     initial: dict[str, Any] = {"lora": lora.public_id if lora else None}
     if lora:
         initial |= {"lora_strength": lora.default_strength, "prompt": f"a photo of {lora.trigger_word}"}
-    if source:
-        initial |= {**source.params, "prompt": source.prompt, "count": 1, "seed": query.get("seed")}
     return GenerateForm(base=base, initial=initial), base
+
+
+def _recalled(query: QueryDict) -> Recalled | None:
+    """`from` names a request, `picture` one of its pictures, `seed` another seed for it."""
+    source = Generation.objects.select_related("lora__character").filter(job__public_id=query.get("from", "")).first()
+    if source is None:
+        return None
+    one = query.get("picture", "")
+    found = recall.of_picture(source, int(one)) if one.isdecimal() and len(one) < 5 else recall.of_request(source)
+    if "seed" in query:
+        found.values["seed"] = query["seed"]
+    return found
 
 
 def _linked_lora(query: QueryDict) -> Lora | None:
@@ -90,14 +98,15 @@ def _linked_lora(query: QueryDict) -> Lora | None:
     return Lora.objects.active().worn_by(_base(query.get("base", ""))).newest_first().first()
 
 
-def _context(request: HttpRequest, form: GenerateForm, base: str) -> dict[str, Any]:
+def form_context(request: HttpRequest, form: GenerateForm, base: str, notes: Sequence[str] = ()) -> dict[str, Any]:
     return {
         "form": form,
         "base": catalog.get(base),
         "bases": training.base_choices(base, for_training=False),
-        "linked": bool(request.GET),
-        "chosen": _lora(str(form["lora"].value() or "")),
-        "has_loras": Lora.objects.exists(),
+        "linked": bool(request.GET) or bool(notes),
+        "chosen": wearing.find(str(form["lora"].value() or "")),
+        "has_loras": bool(form.offered),
+        "notes": notes,
         **_page_of(request),
     }
 
@@ -108,21 +117,70 @@ def _page_of(request: HttpRequest) -> dict[str, Any]:
         found = found.filter(job_id__lt=int(before))
     page = list(found[: PAGE + 1])
     more = f"{reverse('generation:results')}?before={page[PAGE - 1].job_id}" if len(page) > PAGE else ""
-    return {"cards": shown.cards(page[:PAGE]), "next_url": more}
+    return {"cards": shown.cards(page[:PAGE]), "next_url": more, "busy": services.is_busy()}
 
 
 @require_GET
 def hint(request: HttpRequest) -> HttpResponse:
     """What the chosen LoRA's trigger word and usual strength are, asked again when another one is chosen."""
-    chosen = _lora(request.GET.get("lora", ""))
+    chosen = wearing.find(request.GET.get("lora", ""))
     usual = shown.usual_strength(chosen, request.GET.get("lora_strength", ""))
     filled = GenerateForm(base=chosen.base, initial={"lora_strength": usual}) if chosen and usual else None
     strength = filled["lora_strength"] if filled else None
     return render(request, "generation/hint.html", {"chosen": chosen, "strength": strength})
 
 
-def _lora(public_id: str) -> Lora | None:
-    return Lora.objects.filter(public_id=public_id).select_related("character").first()
+@require_GET
+def frame(request: HttpRequest) -> HttpResponse:
+    """Shapes, sizes and steps as the chosen quality has them."""
+    base = _base(request.GET.get("base", ""))
+    form = GenerateForm(base=base, initial={name: request.GET.get(name) for name in ("shape", "quality", "steps")})
+    return render(request, "generation/frame.html", {"form": form, "base": catalog.get(base), "oob": True})
+
+
+@require_POST
+def recall_file(request: HttpRequest) -> HttpResponse:
+    """The form again, filled from the recipe inside a picture that was dropped."""
+    base = _base(request.POST.get("base", ""))
+    file = request.FILES.get("picture")
+    if file is None:
+        raise Invalid("no_file", "Choose a picture first.")
+    with photos.received(file) as (path, _):
+        found = recall.of_file(path, base)
+    form = GenerateForm(base=found.base, initial=found.values)
+    said = [f"Filled from a picture made by {found.program}.", *found.notes]
+    template = "generation/form.html" if is_fragment(request) else "generation/create.html"
+    return render(request, template, form_context(request, form, found.base, said))
+
+
+@require_POST
+def keep_style(request: HttpRequest) -> HttpResponse:
+    """The words of the prompt box as a style of one's own."""
+    sent = request.POST
+    styles.keep(name=sent.get("name", ""), text=sent.get("text", ""), negative=sent.get("negative", ""))
+    return _styles(request, "Style kept.")
+
+
+@require_POST
+def delete_style(request: HttpRequest) -> HttpResponse:
+    styles.delete(name=request.POST.get("name", ""))
+    return _styles(request, "Style deleted.")
+
+
+def _styles(request: HttpRequest, said: str) -> HttpResponse:
+    if not is_fragment(request):
+        return redirect("generation:create")
+    form = GenerateForm(base=_base(request.POST.get("base", "")))
+    return toast(render(request, "generation/styles.html", {"form": form, "base": form.base}), said)
+
+
+@require_POST
+def cancel_all(request: HttpRequest) -> HttpResponse:
+    count = services.cancel_all()
+    said = f"Stopping {count} {'request' if count == 1 else 'requests'}; finished pictures stay."
+    if not is_fragment(request):
+        return redirect("generation:create")
+    return toast(render(request, "generation/create.html#results", _page_of(request)), said, "info")
 
 
 @require_GET

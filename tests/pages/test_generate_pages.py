@@ -127,7 +127,7 @@ def test_a_picture_comes_with_its_recipe_and_download(client: Client, mira: Char
     asked = pictured(mira)
     page = text(client.get(asked.get_absolute_url()))
     assert (
-        f"?from={asked.job.public_id}&amp;seed=7" in page
+        f"?from={asked.job.public_id}&amp;picture=0" in page
         and "outputs/0?download" in page
         and "<dt>Guidance</dt>" in page
     )

@@ -1,0 +1,69 @@
+"""Grids as pages: start one from the compose form, look at it while it is drawn, take it along as one file."""
+
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from generation import access, grid, shown
+from generation.forms import GenerateForm
+from generation.models import Generation
+from generation.views import refuse_or
+from isengard.errors import NotFound
+from isengard.htmx import redirect_to, render_page
+from isengard.logs import correlation
+from training import bases
+
+
+@require_POST
+def start(request: HttpRequest) -> HttpResponse:
+    """Every combination of what the form's grid fields name; a refusal brings the form back with its words."""
+    base = bases.find(request.POST.get("base", "") or bases.default_key()).key
+    form = GenerateForm(request.POST, base=base)
+
+    def begin() -> HttpResponse:
+        asked = {name: value for name, value in form.asked().items() if name not in ("count", "batches", "seeds")}
+        made = grid.start_grid(axes=form.axes(), base=base, correlation_id=correlation.current(), **asked)
+        return redirect_to(request, reverse("generation:grid", args=[made.job.public_id]))
+
+    return refuse_or(request, form, base, begin)
+
+
+def _grid(public_id: str) -> Generation:
+    generation = access.get_generation(public_id)
+    if not generation.axes:
+        raise NotFound("not_found", f"{public_id} is no grid.")
+    return generation
+
+
+@require_GET
+def page(request: HttpRequest, public_id: str) -> HttpResponse:
+    generation = _grid(public_id)
+    context = {
+        **shown.card(generation),
+        "tables": grid.tables(generation),
+        "axis_names": grid.axis_names(generation),
+        "worn": shown.recipe(generation),
+    }
+    return render_page(request, "generation/grid.html", "grid", context)
+
+
+@require_GET
+def download(request: HttpRequest, public_id: str) -> HttpResponse:
+    """One HTML file with the pictures inside, to be sent to anybody: it needs no server and asks none."""
+    generation = _grid(public_id)
+    tables = grid.tables(generation)
+    for table in tables:
+        for _, cells in table.rows:
+            for cell in cells:
+                cell["data"] = grid.embedded(cell["output"]) if cell["output"] else ""
+    context = {
+        "generation": generation,
+        "tables": tables,
+        "axis_names": grid.axis_names(generation),
+        "recipe": shown.recipe(generation),
+        "facts": grid.facts(generation),
+    }
+    html = render_to_string("generation/grid_file.html", context)
+    name = f"grid-{public_id}.html"
+    return HttpResponse(html, headers={"Content-Disposition": f'attachment; filename="{name}"'})
