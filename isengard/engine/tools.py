@@ -101,18 +101,25 @@ def _first(folder: Path, patterns: tuple[str, ...]) -> Path | None:
     return next((path for pattern in patterns for path in sorted(folder.glob(pattern)) if path.is_file()), None)
 
 
+def whole_area(base: Base) -> float:
+    """How many times its native area a base draws in one piece; larger pictures are drawn in windows. Pocket has seen
+    its own sizes and no other."""
+    return 1.5 if base.key == "pocket" else 4.0
+
+
 def own_params(key: str, base: Base) -> tuple[Param, ...]:
     """The knobs that a tool has beyond those of every picture of the base (catalog.generation_params)."""
     if get(key).key == "draw":
         return (DECODING,)
     edge = max(base.native_size // 32, 2)
+    gentle = base.key == "pocket"  # it sees parts of faces that it has never seen alone
     feather = replace(FEATHER, default=edge, max=base.native_size // 2)
     own: dict[str, tuple[Param, ...]] = {
-        "hires": (HIRES_SCALE, replace(DENOISE, default=0.5)),
+        "hires": (HIRES_SCALE, replace(DENOISE, default=0.3 if gentle else 0.5)),
         "image_to_image": (DENOISE,),
         "inpaint": (replace(DENOISE, default=0.85), AREA, MARGIN, feather),
         "outpaint": (*_sides(base), replace(DENOISE, default=0.95), feather),
-        "upscale": (SCALE, replace(DENOISE, default=0.3, min=0, help=DENOISE.help + " 0: only the enlargement.")),
+        "upscale": (SCALE, replace(REFINE, default=0.15 if gentle else 0.3)),
         "face_refine": (FACES, replace(DENOISE, default=0.45), MARGIN, feather),
         "pair": (FACE_PROMPTS, _layout(base), replace(DENOISE, default=0.65), MARGIN, feather),
     }
@@ -121,8 +128,11 @@ def own_params(key: str, base: Base) -> tuple[Param, ...]:
 
 def params(key: str, base: Base) -> tuple[Param, ...]:
     """Every knob of a request with this tool. EngineError unknown_tool."""
-    of_source = get(key).sized == "source"
-    shared = (p for p in catalog.generation_params(base.key) if not (of_source and p.name in ("width", "height")))
+    shared = catalog.generation_params(base.key)
+    if get(key).sized == "source":
+        shared = tuple(param for param in shared if param.name not in ("width", "height"))
+    if key == "pair" and _layout(base).default == "side by side":
+        shared = tuple(replace(p, default=2 * base.native_size) if p.name == "width" else p for p in shared)
     return (*shared, *own_params(key, base))
 
 
@@ -176,6 +186,7 @@ DENOISE = Param(
     label="Change",
     help="How far the picture may go from what it was: 0.3 keeps its forms, 0.6 its composition, 1 nothing.",
 )
+REFINE = replace(DENOISE, min=0, label="Refine", help=DENOISE.help + " 0: only the enlargement.")
 HIRES_SCALE = Param(
     name="hires_scale",
     type="float",

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from isengard.engine import catalog, sampling
+from isengard.engine import catalog, sampling, tools
 from isengard.engine.drawing import region
 from isengard.engine.drawing.windows import Window, grid
 from isengard.engine.families.base import Embeds, Family
 from isengard.engine.sampling import Guide, Look, OnStep, Start
 from isengard.engine.specs import LoraRef
 
-# Windows and tiles begin beyond so many times the base's native area, which a base still draws as a whole.
-WHOLE_AREA = 4
+# Beyond so many times the base's native area a picture goes through the autoencoder in tiles.
+TILED_AREA = 4
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Artist:
 
     def windows(self, size: tuple[int, int]) -> tuple[Window, ...]:
         """None for what the base can draw as a whole, else windows of its native size."""
-        if size[0] * size[1] <= WHOLE_AREA * self.native**2:
+        if size[0] * size[1] <= tools.whole_area(catalog.get(self.family.base.key)) * self.native**2:
             return ()
         _, height, width = self.family.latent_shape(*size)
         return grid(height, width, self.family.latent_shape(self.native, self.native)[1])
@@ -107,7 +107,7 @@ class Artist:
     def _wanted(self, pixels: int) -> bool:
         """Whether pictures of so many pixels go through the autoencoder in tiles."""
         wish = self.params.get("tiled_decoding", "auto")
-        return wish == "on" or (wish == "auto" and pixels > WHOLE_AREA * self.native**2)
+        return wish == "on" or (wish == "auto" and pixels > TILED_AREA * self.native**2)
 
     def rework(
         self, source: Image.Image, box: region.Box, mask: Image.Image, size: tuple[int, int], prompt: str | None = None

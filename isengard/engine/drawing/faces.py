@@ -19,8 +19,18 @@ def find(image: Image.Image, detector: str = "") -> list[Box]:
     yunet = detector if detector and Path(detector).is_file() else ""
     for side in SIDES:
         if found := _seen(image, side, yunet):
-            return sorted(found, key=lambda box: box.width * box.height, reverse=True)
+            return _apart(sorted(found, key=lambda box: box.width * box.height, reverse=True))
     return []
+
+
+def _apart(boxes: list[Box]) -> list[Box]:
+    """Without those whose middle lies in a larger one: several windows of a cascade may see the same face."""
+    kept: list[Box] = []
+    for box in boxes:
+        x, y = (box.left + box.right) / 2, (box.top + box.bottom) / 2
+        if not any(one.left <= x <= one.right and one.top <= y <= one.bottom for one in kept):
+            kept.append(box)
+    return kept
 
 
 def _seen(image: Image.Image, side: int, yunet: str) -> list[Box]:

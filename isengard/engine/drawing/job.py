@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from isengard.engine import catalog, lora_file, recipe, sampling, tools
-from isengard.engine.drawing.artist import WHOLE_AREA, Artist, Made
+from isengard.engine.drawing.artist import TILED_AREA, Artist, Made
 from isengard.engine.drawing.makers import MAKERS
 from isengard.engine.errors import EngineError
 from isengard.engine.events import Event, Sink, Stop
@@ -256,7 +256,7 @@ def _small(latents: torch.Tensor, family: Family, base: str) -> torch.Tensor:
     """Latents of a large picture shrunk to what decodes at once: a preview is small anyway."""
     native = catalog.get(base).native_size
     _, height, width = family.latent_shape(native, native)
-    share = (WHOLE_AREA * height * width / (latents.shape[-1] * latents.shape[-2])) ** 0.5
+    share = (TILED_AREA * height * width / (latents.shape[-1] * latents.shape[-2])) ** 0.5
     if share >= 1:
         return latents
     return torch.nn.functional.interpolate(latents, scale_factor=share, mode="area")
