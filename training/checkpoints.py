@@ -38,7 +38,9 @@ def pin(*, checkpoint: Checkpoint, pinned: bool) -> Checkpoint:
 
 
 def shown(run: TrainingRun) -> dict[str, Any]:
-    """Rows for the page, newest first: {kept: [{row, url, why, lora}], deleted: [row], bytes}."""
+    """Rows for the page, newest first: {kept: [{row, url, why, lora}], deleted: [row], bytes, first}.
+
+    `first`: the step of the first one."""
     rows = list(run.checkpoints.order_by("-step"))
     kept = [row for row in rows if not row.deleted_because]
     reasons = retention.keepers(
@@ -51,6 +53,7 @@ def shown(run: TrainingRun) -> dict[str, Any]:
         "kept": [_shown(run, row, reasons[row.step], published.get(row.pk)) for row in kept],
         "deleted": [row for row in rows if row.deleted_because],
         "bytes": sum(row.size_bytes for row in kept),
+        "first": run.first_due("checkpoint_every_n_steps"),
     }
 
 

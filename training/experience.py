@@ -134,8 +134,7 @@ def complete(run: TrainingRun) -> Params:
 
 def steps_to_take(run: TrainingRun) -> int:
     """Those of its own: a training that goes on with another's begins at that one's last."""
-    before = run.parent if run.start == TrainingRun.Start.LONGER else None
-    return max(int(run.params["steps"]) - (int(before.params["steps"]) if before else 0), 1)
+    return max(int(run.params["steps"]) - run.steps_before, 1)
 
 
 def _recomputed(run: TrainingRun) -> bool:

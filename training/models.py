@@ -92,6 +92,16 @@ class TrainingRun(models.Model):
     def steps_done(self) -> int:
         return int(self.job.step) if self.job.total == self.params["steps"] else 0
 
+    @property
+    def steps_before(self) -> int:
+        """Those that were another training's, where this one goes on with it."""
+        return int(self.parent.params["steps"]) if self.start == self.Start.LONGER and self.parent else 0
+
+    def first_due(self, cadence: str) -> int:
+        """The step of the first checkpoint or sample on the way; `cadence` is the parameter that says how often."""
+        often = int(self.params[cadence])
+        return min((self.steps_before // often + 1) * often, int(self.params["steps"]))
+
 
 class VersionCounter(models.Model):
     """The last version number a character has given out: its own row, so that deleting v3 never makes another v3."""

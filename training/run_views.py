@@ -72,6 +72,7 @@ def _samples(request: HttpRequest, run: TrainingRun) -> dict[str, Any]:
         "sample_steps": steps,
         "sample_rows": rows,
         "sample_count": run.samples.count(),
+        "first_sample": run.first_due("sample_every_n_steps"),
         "compare": shown.compare(run, rows, request.GET.dict()),
     }
 

@@ -101,8 +101,9 @@ def _title(sample: Sample) -> str:
 def checks(run: TrainingRun) -> list[dict[str, str]]:
     """The pipeline check's ticks in their order, those that are still to come too; empty before it begins."""
     told = {tick["name"]: tick for tick in run.checks}
-    now = run.job.state == Job.State.RUNNING
-    marks = {"ok": "done", "running": "active" if now else "failed", "failed": "failed", "skipped": "skipped"}
+    # Where it was stopped or paused meanwhile, nothing has failed.
+    begun = {Job.State.RUNNING: "active", Job.State.FAILED: "failed"}.get(Job.State(run.job.state), "todo")
+    marks = {"ok": "done", "running": begun, "failed": "failed", "skipped": "skipped"}
     ticks = []
     for name, label in CHECKS.items():
         tick = told.get(name, {"state": "", "text": "", "seconds": 0})

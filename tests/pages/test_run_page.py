@@ -76,6 +76,23 @@ def test_a_failed_tick_is_seen_without_opening_anything(client: Client, mira: Ch
     assert re.search(r'data-testid="checks" open> <summary>.*Training steps failed.*</summary>', page(client, run))
 
 
+@pytest.mark.parametrize("state", ["cancelled", "queued"])
+def test_a_check_that_somebody_stopped_has_not_failed(client: Client, mira: Character, state: str) -> None:
+    run = trained(mira, state)
+    TrainingRun.objects.update(checks=[{"name": "text", "state": "running", "text": "", "seconds": 0}])
+    assert "Text encoders failed" not in page(client, run) and "Text encoders" in page(client, run)
+
+
+def test_a_training_that_goes_on_says_at_which_step_something_is_seen(client: Client, mira: Character) -> None:
+    before, run = trained(mira, "completed"), trained(mira)
+    TrainingRun.objects.filter(pk=before.pk).update(params={**run.params, "steps": 120})
+    settings = {"steps": 300, "checkpoint_every_n_steps": 50, "sample_every_n_steps": 100}
+    TrainingRun.objects.filter(pk=run.pk).update(start="longer", parent=before, params={**run.params, **settings})
+    shown = page(client, run)
+    assert "The first checkpoint is saved at step 150." in shown
+    assert "The first samples are drawn at step 200." in shown
+
+
 def test_the_speed_is_held_against_the_plan_s(client: Client, run: TrainingRun) -> None:
     TrainingRun.objects.update(plan={"seconds_per_step": 0.25, "seconds": 90})
     assert "4.0 expected" in page(client, run) and "of about 2 min" in page(client, run)
