@@ -146,7 +146,7 @@ def _settle(job: Job, context: JobContext, end: Callable[[], bool]) -> None:
     current = Job.objects.filter(pk=job.pk).first()
     # Whoever waits for the end may remove the job the moment it is written.
     if current is not None:
-        context.log.write("INFO", f"{job.kind}.{current.state}", current.message)
+        context.log.write("INFO", f"{job.kind}.{current.state}", current.message or current.state.capitalize())
         ended(current)
 
 

@@ -199,6 +199,11 @@ def test_an_ended_job_does_not_keep_the_words_of_its_last_stage(host: EngineHost
     assert drive(host, steps=2).message == ""
 
 
+def test_the_log_ends_with_a_word_that_people_read(host: EngineHost) -> None:
+    records = joblog.matching(storage.job_log(drive(host, steps=3).public_id))
+    assert [record["msg"] for record in records][-1] == "Completed"
+
+
 def test_what_the_engine_warns_of_is_found_by_that_level(host: EngineHost) -> None:
     job = drive(host, steps=1, say={"level": "warning", "event": "odd", "message": "Something is odd."})
     (line,) = joblog.matching(storage.job_log(job.public_id), level="WARNING")
