@@ -65,18 +65,16 @@ def next_step(character: Character, job: Job | None, photos: int) -> NextStep:
     return NextStep("Add ten to twenty photos first.", "Add photos", "#photos", "image-plus")
 
 
-def hub(character: Character, tab: str, before: str = "") -> dict[str, Any]:
-    """The character's own page: header, counts, and the chosen tab's rows (pictures: those before an id)."""
+def hub(character: Character, tab: str) -> dict[str, Any]:
+    """The character's own page: header, counts, and the chosen tab's rows (photos and pictures have galleries)."""
     tab = tab if tab in dict(TABS) else "photos"
-    outputs = _outputs(character)
     counts = {
         "photos": character.images.count(),
         "training": character.training_runs.count(),
         "loras": character.loras.count(),
-        "pictures": outputs.count(),
+        "pictures": _outputs(character).count(),
     }
     job = Job.objects.active().filter(training_run__character=character).select_related("training_run").first()
-    address = character.get_absolute_url()
     return {
         "character": character,
         "cover": character.images.select_related("character").order_by("id").first(),
@@ -84,32 +82,35 @@ def hub(character: Character, tab: str, before: str = "") -> dict[str, Any]:
         "reason": jobs.queue_reason(job) if job else "",
         "tab": tab,
         "tabs": [
-            {"label": label, "url": f"{address}?tab={key}", "current": key == tab, "count": counts[key]}
+            {"label": label, "url": _tab_url(character, key), "current": key == tab, "count": counts[key]}
             for key, label in TABS
         ],
         "step": next_step(character, job, counts["photos"]),
         "coach": coach(counts["photos"]),
         "counts": counts,
-        **_rows(character, tab, outputs, before),
+        **_rows(character, tab),
     }
+
+
+def _tab_url(character: Character, tab: str) -> str:
+    """The gallery of its pictures is a page of a later app."""
+    if tab == "pictures":
+        return reverse("generation:character-pictures", args=[character.public_id])
+    return f"{character.get_absolute_url()}?tab={tab}"
 
 
 def _outputs(character: Character) -> QuerySet[Any]:
     model: Any = character.generations.model._meta.get_field("outputs").related_model
     found: QuerySet[Any] = model.objects.filter(generation__character=character)
-    return found.select_related("generation__job").order_by("-id")
+    return found
 
 
-def _rows(character: Character, tab: str, outputs: QuerySet[Any], before: str) -> dict[str, Any]:
-    if tab == "photos":
-        return {}
+def _rows(character: Character, tab: str) -> dict[str, Any]:
     if tab == "training":
         return {"runs": character.training_runs.select_related("job", "character", "lora").order_by("-id")[:SHOWN]}
     if tab == "loras":
         return {"loras": character.loras.select_related("character", "run__job").order_by("-version")}
-    page = list((outputs.filter(pk__lt=int(before)) if before.isdecimal() else outputs)[: SHOWN + 1])
-    older = f"{character.get_absolute_url()}?tab=pictures&before={page[SHOWN - 1].pk}" if len(page) > SHOWN else ""
-    return {"outputs": page[:SHOWN], "next_url": older}
+    return {}
 
 
 def coach(photos: int) -> str:

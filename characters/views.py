@@ -56,11 +56,13 @@ def _place(form: CharacterForm, error: DomainError) -> None:
 @require_GET
 def detail(request: HttpRequest, public_id: str) -> HttpResponse:
     character = access.get_character(public_id)
-    context = shown.hub(character, request.GET.get("tab", "photos"), request.GET.get("before", ""))
+    context = shown.hub(character, request.GET.get("tab", "photos"))
+    if context["tab"] == "pictures" and not is_fragment(request):
+        return redirect_to(request, reverse("generation:character-pictures", args=[public_id]))
     if context["tab"] == "photos" and not is_fragment(request):
         context["doctor_url"] = photos.known("characters:doctor", public_id)
         context.update(photos.browser(photos.place(request.GET, character), request.GET.get("cursor", "")))
-    return render_page(request, "characters/detail.html", "pictures" if "before" in request.GET else "changed", context)
+    return render_page(request, "characters/detail.html", "changed", context)
 
 
 @require_http_methods(["GET", "POST"])

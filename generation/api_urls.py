@@ -1,6 +1,6 @@
 """API addresses of pictures, below /api/."""
 
-from django.urls import path
+from django.urls import include, path
 
 from characters.uploads import capped
 from generation.api import (
@@ -16,6 +16,7 @@ from generation.api import (
 from generation.compose_api import CancelAllView, RecallView, StylesView, StyleView, WildcardsView
 
 urlpatterns = [
+    path("", include("generation.gallery.api_urls")),
     path("generation/styles", StylesView.as_view(), name="api-styles"),
     path("generation/styles/<str:name>", StyleView.as_view(), name="api-style"),
     path("generation/wildcards", WildcardsView.as_view(), name="api-wildcards"),

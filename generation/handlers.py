@@ -138,7 +138,7 @@ def _output(generation: Generation, event: dict[str, Any]) -> dict[str, Any]:
     fields = {name: event[name] for name in ("seed", "width", "height", "size_bytes", "seconds")}
     own = generation.variants[event["index"]] if generation.variants else {}
     known = {**fields, "file": storage.key_of(path), "prompt": own.get("prompt") or ""}
-    output, _ = Output.objects.update_or_create(generation=generation, index=event["index"], defaults=known)
+    output, _ = Output.everything.update_or_create(generation=generation, index=event["index"], defaults=known)
     if output.has_thumb:
         make_thumb(path, storage.absolute(output.thumb))
     return {

@@ -6,6 +6,9 @@ from generation.models import Output
 from isengard import storage
 from isengard.errors import Invalid, NotFound
 
+# The photo's own column.
+LONGEST_CAPTION = 2000
+
 
 def keep_as_photo(*, output: Output, character: Character | None = None) -> Upload:
     """Copies a picture to the photos of its character, or of the given one: synthetic, captioned with its prompt, with
@@ -19,14 +22,20 @@ def keep_as_photo(*, output: Output, character: Character | None = None) -> Uplo
         raise Invalid("no_character", "This picture was drawn without a character. Say whose photo it should become.")
     if output.media_type != Output.MediaType.IMAGE:
         raise Invalid("not_a_picture", "Only pictures can become photos.")
-    made_by = generation.job.public_id
+    kept = _copied(output, to)
+    Output.objects.filter(pk=output.pk).update(verdict=Output.Verdict.KEPT)
+    return kept
+
+
+def _copied(output: Output, to: Character) -> Upload:
+    made_by = output.generation.job.public_id
     try:
         with storage.absolute(output.file).open("rb") as file:
             return add_image(
                 character=to,
                 file=file,
                 name=f"{made_by}-{output.index:02d}.png",
-                caption=generation.prompt,
+                caption=output.words[:LONGEST_CAPTION],
                 split=ReferenceImage.Split.SYNTHETIC,
                 made_by=made_by,
             )

@@ -1,17 +1,30 @@
-"""Pictures: one Generation (one-to-one with a Job) asks for several Outputs."""
+"""Pictures: one Generation (one-to-one with a Job) asks for several Outputs; boards collect them."""
 
 from pathlib import PurePosixPath
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
+from django.db.models import F, Func, Q, Value
+from django.db.models.functions import Lower
 from django.urls import reverse
 
-from characters.models import Character
+from characters.models import PUNCTUATION, Character
 from isengard.jobs.models import Job
 from training.models import Lora
 
 THUMB_SIZE = 512
 # Browsers enlarge coarsely, so up to this side the shown picture is enlarged smoothly once, beside the true one.
 TINY = 256
+LIVING = Q(deleted_at__isnull=True)
+
+
+def words_of(field: str) -> SearchVector:
+    """What the search box looks in. Lower case by the database's own rules: its text search folds only ASCII under
+    the C locale."""
+    spaces = Value(" " * len(PUNCTUATION))
+    plain = Func(F(field), Value(PUNCTUATION), spaces, function="translate", output_field=models.TextField())
+    return SearchVector(Lower(plain), config="simple")
 
 
 class Generation(models.Model):
@@ -41,6 +54,12 @@ class Generation(models.Model):
     purpose = models.CharField(max_length=9, choices=Purpose.choices, default=Purpose.PICTURES)
     created_at = models.DateTimeField(auto_now_add=True)
 
+    class Meta:
+        indexes = [
+            GinIndex(words_of("prompt"), name="generation_words"),
+            models.Index(fields=["tool"], name="generation_by_tool"),
+        ]
+
     def __str__(self) -> str:
         return f"generation {self.job_id}"
 
@@ -59,6 +78,19 @@ class Generation(models.Model):
 class OutputQuerySet(models.QuerySet["Output"]):
     def newest_first(self) -> "OutputQuerySet":
         return self.order_by("-id")
+
+    def binned(self) -> "OutputQuerySet":
+        return self.filter(deleted_at__isnull=False)
+
+
+class _Living(models.Manager["Output"]):
+    """Every picture but those in the bin."""
+
+    def get_queryset(self) -> "models.QuerySet[Output]":
+        return super().get_queryset().filter(LIVING)
+
+
+LivingOutputs = _Living.from_queryset(OutputQuerySet)
 
 
 class Output(models.Model):
@@ -86,14 +118,32 @@ class Output(models.Model):
     deleted_at = models.DateTimeField(null=True, db_index=True, help_text="can be undone for a minute")
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = OutputQuerySet.as_manager()
+    objects = LivingOutputs()
+    everything = OutputQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["generation", "index"], name="output_once")]
         ordering = ["index"]
+        # One for each order that the gallery walks along and each rare thing looked for.
+        indexes = [
+            models.Index(fields=["rating", "id"], condition=LIVING, name="output_by_rating"),
+            models.Index(fields=["id"], condition=LIVING & Q(favourite=True), name="output_favourite"),
+            models.Index(fields=["created_at"], name="output_by_date"),
+            GinIndex(words_of("prompt"), condition=~Q(prompt=""), name="output_words"),
+        ]
 
     def __str__(self) -> str:
         return f"output {self.generation_id}/{self.index}"
+
+    @property
+    def public_id(self) -> str:
+        """The request's id and the picture's place in it, as addresses and selections name it."""
+        return f"{self.generation.job.public_id}-{self.index}"
+
+    @property
+    def words(self) -> str:
+        """What was asked for: its own prompt, else that of the request."""
+        return self.prompt or self.generation.prompt
 
     @property
     def name(self) -> str:
@@ -142,3 +192,15 @@ class Board(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class CleanupRule(models.Model):
+    """The one rule by which old pictures go by themselves; `after_days` null: none do."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    after_days = models.PositiveSmallIntegerField(null=True, blank=True)
+    keep_rating = models.PositiveSmallIntegerField(default=1, help_text="pictures rated so or better stay")
+    changed_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"after {self.after_days} days" if self.after_days else "off"

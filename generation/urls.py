@@ -1,6 +1,6 @@
 """Page addresses of the app. Literal names stand before ids."""
 
-from django.urls import path
+from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from characters.uploads import capped
@@ -11,6 +11,7 @@ RECALL = csrf_exempt(capped(csrf_protect(views.recall_file)))
 
 app_name = "generation"
 urlpatterns = [
+    path("", include("generation.gallery.urls")),
     path("generate", views.create, name="create"),
     path("generate/hint", views.hint, name="hint"),
     path("generate/frame", views.frame, name="frame"),

@@ -2,16 +2,16 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
 from django.core.handlers.asgi import ASGIRequest
-from django.http import FileResponse, HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.http.response import HttpResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header
 
-from isengard import storage
+from isengard import ranges, storage
 from isengard.errors import NotFound
 
 CHUNK = 1 << 18
@@ -30,9 +30,10 @@ def respond(
         raise NotFound("file_gone", "That file is no longer there.")
     etag = _etag(path)
     known = get_conditional_response(request, etag=etag)
-    response = known if known is not None else _body(request, path, content_type)
+    response = known if known is not None else _body(request, path, content_type, etag)
     response.headers["ETag"] = etag
     response.headers["Cache-Control"] = cache
+    response.headers["Accept-Ranges"] = "bytes"
     for name, value in SEALED.items():
         response.headers[name] = value
     if known is None and (disposition := content_disposition_header(bool(download), download or path.name)):
@@ -45,21 +46,52 @@ def _etag(path: Path) -> str:
     return f'"{hashlib.sha256(f"{path.name}:{facts.st_size}:{facts.st_mtime_ns}".encode()).hexdigest()[:32]}"'
 
 
-def _body(request: HttpRequest, path: Path, content_type: str) -> HttpResponseBase:
-    if path.stat().st_size <= CHUNK:
-        return HttpResponse(path.read_bytes(), content_type=content_type)
-    if not isinstance(request, ASGIRequest):
-        return FileResponse(path.open("rb"), content_type=content_type)
-    # Under ASGI Django would read a synchronous iterator to its end before sending the first byte.
-    response = StreamingHttpResponse(_chunks(path), content_type=content_type)
-    response.headers["Content-Length"] = str(path.stat().st_size)
+def _body(request: HttpRequest, path: Path, content_type: str, etag: str) -> HttpResponseBase:
+    """The whole file, or the part that is asked for."""
+    size = path.stat().st_size
+    try:
+        part = _part(request, size, etag)
+    except ranges.Unsatisfiable:
+        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
+    if part is None:
+        return _sent(request, path, content_type, 0, size)
+    response = _sent(request, path, content_type, part.start, part.length)
+    response.status_code = 206
+    response.headers["Content-Range"] = part.content_range
     return response
 
 
-async def _chunks(path: Path) -> AsyncIterator[bytes]:
-    file = await asyncio.to_thread(path.open, "rb")
+def _part(request: HttpRequest, size: int, etag: str) -> ranges.Part | None:
+    """Of a file that has changed since, the whole is sent: a part of it would not fit what the other side has."""
+    if request.method != "GET" or request.headers.get("If-Range", etag) != etag:
+        return None
+    return ranges.wanted(request.headers.get("Range", ""), size)
+
+
+def _sent(request: HttpRequest, path: Path, content_type: str, start: int, length: int) -> HttpResponseBase:
+    if length <= CHUNK:
+        with path.open("rb") as file:
+            file.seek(start)
+            return HttpResponse(file.read(length), content_type=content_type)
+    # Under ASGI Django would read a synchronous iterator to its end before sending the first byte.
+    chunks = _chunks(path, start, length) if isinstance(request, ASGIRequest) else _blocks(path, start, length)
+    response = StreamingHttpResponse(chunks, content_type=content_type)
+    response.headers["Content-Length"] = str(length)
+    return response
+
+
+def _blocks(path: Path, start: int, length: int) -> Generator[bytes, None, None]:
+    with path.open("rb") as file:
+        file.seek(start)
+        while length > 0 and (chunk := file.read(min(CHUNK, length))):
+            length -= len(chunk)
+            yield chunk
+
+
+async def _chunks(path: Path, start: int, length: int) -> AsyncIterator[bytes]:
+    blocks = _blocks(path, start, length)
     try:
-        while chunk := await asyncio.to_thread(file.read, CHUNK):
+        while chunk := await asyncio.to_thread(next, blocks, b""):
             yield chunk
     finally:
-        await asyncio.to_thread(file.close)
+        await asyncio.to_thread(blocks.close)

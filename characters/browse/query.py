@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.contrib.postgres.search import SearchQuery
-from django.db.models import BooleanField, F, Func, Q, Value
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Lower
 
 from characters.models import PUNCTUATION, Character, ImageQuerySet, ImageTag, ReferenceImage, Tag
 from isengard.errors import Invalid
+from isengard.keyset import beyond
 
 # What the key is and whether it falls; the id settles ties in the same direction. `None`: the id alone.
 KEYS: dict[str, Any] = {"name": Lower("name"), "pixels": F("pixels"), "caption_length": F("caption_length")}
@@ -161,14 +162,9 @@ class Walk:
         return [each.desc() if self.falling else each.asc() for each in (key, number) if each is not None]
 
     def beyond(self, key: list[Any], *, before: bool = False) -> Any:
-        """Behind the key, or up to it. Compared as one row: an index walks straight there, even where thousands of
-        photos share the first value."""
-        falling = self.falling != before
-        joiner = (" >= " if before else " > ") if not falling else (" <= " if before else " < ")
-        names = [KEYS[self.column]] if self.column else []
-        ours = Func(*names, F("id"), function="ROW", output_field=BooleanField())
-        theirs = Func(*(Value(value) for value in key), function="ROW", output_field=BooleanField())
-        return Func(ours, theirs, template="%(expressions)s", arg_joiner=joiner, output_field=BooleanField())
+        """Behind the key, or up to it."""
+        columns = [*([KEYS[self.column]] if self.column else []), F("id")]
+        return beyond(columns, key, falling=self.falling != before, inclusive=before)
 
 
 def _rows(chosen: Filter, walk: Walk, count: int) -> list[ReferenceImage]:

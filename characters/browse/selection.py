@@ -22,7 +22,7 @@ def chosen(data: Any) -> ImageQuerySet:
         raise Invalid("nothing_chosen", "Name the photos in an object: image_ids, or all with a filter.")
     if str(data.get("all") or "").lower() in {"1", "true", "on"}:
         return _found(data)
-    ids = _listed(data, "image_ids")
+    ids = listed(data, "image_ids")
     if not ids:
         raise Invalid("nothing_chosen", "Choose at least one photo first.")
     named: ImageQuerySet = ReferenceImage.objects.filter(public_id__in=ids)
@@ -30,13 +30,13 @@ def chosen(data: Any) -> ImageQuerySet:
 
 
 def _found(data: Mapping[str, Any]) -> ImageQuerySet:
-    images = query.found(query.Filter.of(data)).exclude(public_id__in=_listed(data, "except_ids"))
+    images = query.found(query.Filter.of(data)).exclude(public_id__in=listed(data, "except_ids"))
     if images.order_by()[MOST_FOUND : MOST_FOUND + 1].exists():
         raise Invalid("too_many", f"More than {MOST_FOUND:,} photos at once are too many. Narrow the filter first.")
     return images
 
 
-def _listed(data: Mapping[str, Any], name: str) -> list[str]:
+def listed(data: Mapping[str, Any], name: str) -> list[str]:
     """A repeated form field, a JSON list, or one field with commas."""
     given = data.getlist(name) if isinstance(data, QueryDict) else data.get(name) or []
     values = given if isinstance(given, list) else [given]

@@ -29,7 +29,7 @@ ROWS = 200
 MEMORY = 1 << 20
 
 
-class _Pipe:
+class Pipe:
     """What zipfile writes to: keeps it until the next chunk is taken. There is no way back in it."""
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ def file_name(characters: list[Character], layout: str) -> str:
 def chunks(images: Images, characters: list[Character], layout: Layout) -> Generator[bytes, None, None]:
     """The archive's bytes. Photos in the order they came in; one whose file is gone is named in missing.txt."""
     with ExitStack() as stack:
-        pipe, folder = _Pipe(), storage.absolute("tmp")
+        pipe, folder = Pipe(), storage.absolute("tmp")
         folder.mkdir(parents=True, exist_ok=True)
         # zipfile takes anything with write and flush, its types want a whole file.
         archive = stack.enter_context(zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED))  # type: ignore[call-overload]
@@ -105,7 +105,7 @@ def _rows(images: Images) -> Iterator[ReferenceImage]:
 
 
 def _photo(
-    archive: zipfile.ZipFile, pipe: _Pipe, image: ReferenceImage, layout: Layout, lines: Any, missing: list[str]
+    archive: zipfile.ZipFile, pipe: Pipe, image: ReferenceImage, layout: Layout, lines: Any, missing: list[str]
 ) -> Iterator[bytes]:
     digest = hashlib.sha256()
     with ExitStack() as stack:
@@ -134,7 +134,7 @@ def _opened(key: str, stack: ExitStack) -> BinaryIO | None:
         return None
 
 
-def _entry(archive: zipfile.ZipFile, pipe: _Pipe, name: str, file: Any, digest: Any) -> Iterator[bytes]:
+def _entry(archive: zipfile.ZipFile, pipe: Pipe, name: str, file: Any, digest: Any) -> Iterator[bytes]:
     """One member, sent as it is read; `digest` is fed with its bytes."""
     with archive.open(name, "w", force_zip64=True) as target:
         while data := file.read(CHUNK):

@@ -154,7 +154,7 @@ document.addEventListener("click", (event) => {
 
 const typing = (element) => element.closest("input:not([type=checkbox], [type=radio], [type=range]), textarea, select, [contenteditable]");
 const topmost = () => all("dialog[open]").at(-1) ?? one("main");
-const GO = { c: 0, d: 1, t: 2, g: 3 };
+const GO = { c: 0, d: 1, t: 2, g: 4, p: 5 };
 let goUntil = 0;
 function shortcut(event) {
   const { key, target } = event;

@@ -29,6 +29,7 @@ function tell() {
   for (const button of steps) button.disabled = !links[index + Number(button.dataset.viewerStep)];
   const template = link.dataset.panel && document.querySelector(link.dataset.panel);
   panel.replaceChildren(...(template ? [template.content.cloneNode(true)] : []));
+  if (link.dataset.panelUrl) htmx.ajax("GET", link.dataset.panelUrl, { source: panel, target: panel });
   shown.updateSize();
 }
 async function open(link) {
@@ -50,7 +51,7 @@ async function open(link) {
 }
 document.addEventListener("click", (event) => {
   const link = event.target.closest("[data-viewer-item]");
-  if (!link || event.defaultPrevented || event.metaKey || event.ctrlKey || event.shiftKey) return;
+  if (!link || event.defaultPrevented || event.metaKey || event.ctrlKey || event.shiftKey || (event.detail && link.closest(".selecting"))) return;
   event.preventDefault();
   open(link);
 });
@@ -63,7 +64,7 @@ dialog.addEventListener("close", () => {
 });
 // f, x and Delete act on the shown picture's own tile, unless the bar or the panel offers them itself (app.js).
 function viewerKey({ key }) {
-  const wanted = `[data-key="${CSS.escape(key)}"]`;
+  const wanted = ["data-key", "data-viewer-key"].map((name) => `[${name}="${CSS.escape(key)}"]`).join();
   if (!part(wanted)) current().closest(".tile")?.querySelector(wanted)?.click();
 }
 
@@ -81,8 +82,7 @@ document.addEventListener("keydown", (event) => {
   const link = event.target.closest(".photo-grid .tile > a, .samples .tile > a");
   if (!link || !(event.key === " " || event.key in ARROWS)) return;
   event.preventDefault();
-  if (event.key === " ") link.click();
-  else neighbour(link, event.key)?.focus();
+  (event.key === " " ? link.click() : neighbour(link, event.key)?.focus());
 });
 
 // A swipe over [data-swipe] presses the arrow of that direction inside it.

@@ -11,7 +11,8 @@ from training.handlers import TrainingHandler
 
 LISTS = (
     "/api/characters", "/api/training", "/api/training/ongoing", "/api/loras", "/api/generation", "/api/jobs",
-    "/characters", "/dataset", "/training", "/training/ongoing", "/generate", "/generate/results", "/queue", "/logs",
+    "/characters", "/dataset", "/training", "/training/ongoing", "/generate", "/generate/results",
+    "/pictures", "/api/outputs", "/queue", "/logs",
 )  # fmt: skip
 
 

@@ -1,0 +1,135 @@
+"""What the gallery shows: a page of pictures, the addresses around it, and one picture's panel. Decides nothing."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from characters.models import Character
+from characters.shown import hub
+from generation import shown as generations
+from generation.gallery import query, services
+from generation.gallery.query import Filter
+from generation.gallery.selection import keys
+from generation.models import Output
+from training.models import Lora
+
+PAGE = 60
+# As many as a select can offer; beyond that, the search box and the character's own page find them.
+MOST_NAMES = 1000
+# Pictures of the same request that the panel offers to compare with.
+SIBLINGS = 7
+
+
+@dataclass(frozen=True)
+class Place:
+    """A filter and the page it stands on: a character's own, or that of all pictures."""
+
+    filter: Filter
+    hub: bool = False
+
+    @property
+    def params(self) -> dict[str, str]:
+        """What every address below this page carries, so that the way back is known."""
+        return {**self.filter.params(), **({"tab": "pictures"} if self.hub else {})}
+
+    @cached_property
+    def query(self) -> str:
+        return urlencode(self.params)
+
+    @property
+    def page(self) -> str:
+        """Where the form leads without JavaScript."""
+        return character_url(self.filter.character) if self.hub else reverse("generation:pictures")
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether the user asked for less than the page is about."""
+        return bool(self.filter.params().keys() - {"sort", *(["character"] if self.hub else [])})
+
+    def url(self, **more: str) -> str:
+        """The shareable address of the page; `more` are further parameters."""
+        given = {name: value for name, value in self.filter.params().items() if not (self.hub and name == "character")}
+        text = urlencode({**given, **more})
+        return f"{self.page}?{text}" if text else self.page
+
+    def part(self, name: str, **more: str) -> str:
+        """The address of a part of the page, such as its next block."""
+        return f"{reverse(f'generation:pictures-{name}')}?{urlencode({**self.params, **more})}"
+
+
+def character_url(public_id: str) -> str:
+    return reverse("generation:character-pictures", args=[public_id])
+
+
+def place(data: Any, character: Character | None = None) -> Place:
+    """From query parameters; on a character's own page the character is given. Invalid: a filter nobody offers."""
+    if character is not None:
+        return Place(Filter.of({**data.dict(), "character": character.public_id}), hub=True)
+    return Place(Filter.of(data), hub=data.get("tab") == "pictures" and bool(data.get("character")))
+
+
+def browser(where: Place, cursor: str = "") -> dict[str, Any]:
+    """The filters and the first block of the grid, or the one at `cursor`."""
+    characters = Character.objects.order_by("name").values_list("public_id", "name")[:MOST_NAMES]
+    return {
+        "place": where,
+        "filter": where.filter,
+        "sorts": query.SORT_LABELS,
+        "kinds": query.KINDS,
+        "names": [] if where.hub else list(characters),
+        "loras": _loras(where.filter.character),
+        "boards": services.boards(),
+        **block(where, cursor),
+    }
+
+
+def _loras(character: str) -> list[Lora]:
+    found = Lora.objects.select_related("character").order_by("character__name", "-version")
+    return list((found.filter(character__public_id=character) if character else found)[:MOST_NAMES])
+
+
+def character_page(where: Place, character: Character, cursor: str) -> dict[str, Any]:
+    """The hub of the character with the gallery as its chosen tab."""
+    return {**hub(character, "pictures"), **browser(where, cursor)}
+
+
+def block(where: Place, cursor: str) -> dict[str, Any]:
+    """A screenful or more of tiles, and where the ones before and after it are."""
+    page = query.page(where.filter, cursor, PAGE)
+    return {
+        "place": where,
+        "outputs": page.outputs,
+        "at_url": where.url(**({"cursor": cursor} if cursor else {})),
+        "tiles_url": where.part("tiles", ids=",".join(output.public_id for output in page.outputs)),
+        "grid_url": where.part("grid"),
+        "last_url": where.url(cursor=query.LAST),
+        "next_url": where.part("block", cursor=page.next) if page.next else "",
+        "earlier_url": where.part("block", cursor=page.previous, earlier="1") if page.previous else "",
+    }
+
+
+def tiles(where: Place, ids: list[str]) -> dict[str, Any]:
+    """Those of a block's pictures that are still there, in the block's own order. One that the filter no longer finds,
+    because its heart was just taken away, stays until the page is loaded again."""
+    found = Output.objects.select_related(*query.RELATED).in_bulk(wanted := keys(ids))
+    return {"place": where, "outputs": [found[key] for key in wanted if key in found]}
+
+
+def panel(output: Output) -> dict[str, Any]:
+    """Everything about one picture beside it in the viewer."""
+    siblings = (
+        Output.objects.filter(generation=output.generation_id).exclude(pk=output.pk).select_related(*query.RELATED)
+    )
+    source = output.generation.source
+    others = [*([source] if source and not source.deleted_at else []), *siblings.order_by("index")[:SIBLINGS]]
+    return {
+        "output": output,
+        "generation": output.generation,
+        "recipe": generations.recipe(output.generation),
+        "boards": output.boards.order_by("name"),
+        "others": others,
+        "stars": range(1, services.MOST_STARS + 1),
+    }

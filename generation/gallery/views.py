@@ -1,0 +1,88 @@
+"""The pages of the gallery: the grid in its parts, one picture's panel, two pictures compared. Actions: actions.py."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from characters.access import get_character
+from characters.browse.selection import listed
+from generation.gallery import query, selection, services, shown
+from generation.models import Output
+from isengard.errors import Invalid, NotFound
+from isengard.htmx import is_fragment, redirect_to, render_page
+
+
+@require_GET
+def pictures(request: HttpRequest) -> HttpResponse:
+    where = shown.place(request.GET)
+    return render(request, "generation/gallery/page.html", shown.browser(where, request.GET.get("cursor", "")))
+
+
+@require_GET
+def character(request: HttpRequest, public_id: str) -> HttpResponse:
+    """The same on a character's own page."""
+    whose = get_character(public_id)
+    where = shown.place(request.GET, whose)
+    context = shown.character_page(where, whose, request.GET.get("cursor", ""))
+    return render(request, "characters/detail.html", context)
+
+
+@require_GET
+def grid(request: HttpRequest) -> HttpResponse:
+    """The grid alone, for a changed filter; the address bar follows, so that the page can be shared."""
+    where = shown.place(request.GET)
+    if not is_fragment(request):
+        return redirect_to(request, where.url())
+    response = render(request, "generation/gallery/grid.html", shown.block(where, request.GET.get("cursor", "")))
+    response.headers["HX-Replace-Url"] = where.url()
+    response.headers["HX-Trigger-After-Settle"] = "pictures:filtered"
+    return response
+
+
+@require_GET
+def block(request: HttpRequest) -> HttpResponse:
+    """The next block of tiles, or an earlier one; without htmx the whole page that begins there."""
+    where, cursor = shown.place(request.GET), request.GET.get("cursor", "")
+    if not is_fragment(request):
+        return redirect_to(request, where.url(cursor=cursor))
+    context = {**shown.block(where, cursor), "one_way": "earlier" if request.GET.get("earlier") else "next"}
+    return render(request, "generation/gallery/block.html", context)
+
+
+@require_GET
+def tiles(request: HttpRequest) -> HttpResponse:
+    """A block again, after it was emptied or changed."""
+    ids = request.GET.get("ids", "").split(",")[: shown.PAGE]
+    return render(request, "generation/gallery/tiles.html", shown.tiles(shown.place(request.GET), ids))
+
+
+@require_GET
+def counts(request: HttpRequest) -> HttpResponse:
+    """How many pictures the filter finds, and the boards with theirs; the grid does not wait for it."""
+    where = shown.place(request.GET)
+    number, more = query.count(where.filter)
+    context = {"place": where, "filter": where.filter, "number": number, "more": more, "boards": services.boards()}
+    return render(request, "generation/gallery/counts.html", context)
+
+
+@require_GET
+def panel(request: HttpRequest, public_id: str, index: int) -> HttpResponse:
+    """Recipe, rating and boards of one picture, beside it in the viewer; also of one that was just deleted."""
+    related = (*query.RELATED, "generation__source__generation__job")
+    found = Output.everything.select_related(*related).filter(generation__job__public_id=public_id, index=index).first()
+    if found is None:
+        raise NotFound("not_found", "This picture is gone.")
+    return render(request, "generation/gallery/panel.html", shown.panel(found))
+
+
+@require_GET
+def compare(request: HttpRequest) -> HttpResponse:
+    """Two pictures under one slider: the ones chosen."""
+    if request.GET.get("all"):
+        raise Invalid("not_two", "Choose exactly two pictures to compare.")
+    named = selection.keys(listed(request.GET, "image_ids"))
+    if len(named) != 2:
+        raise Invalid("not_two", f"Choose exactly two pictures to compare; {len(named)} are chosen.")
+    both = Output.objects.select_related(*query.RELATED).in_bulk(named)
+    left, right = (both[key] for key in named)
+    return render_page(request, "generation/gallery/compare.html", "slider", {"left": left, "right": right})
