@@ -457,7 +457,7 @@ def generation(base: "Base") -> tuple[Param, ...]:
         params.append(_guidance(base))
     if base.guidance == "true_cfg":
         params.append(NEGATIVE_PROMPT)
-    return (*params, *REQUEST)
+    return (*params, *(() if base.key == "pocket" else LARGE), *REQUEST)
 
 
 def _guidance(base: "Base") -> Param:
@@ -481,6 +481,25 @@ NEGATIVE_PROMPT = Param(
     label="Negative prompt",
     help="What should not be in the picture.",
     expert=True,
+)
+# How a large base computes; Pocket is always drawn as it is.
+LARGE = (
+    Param(
+        name="speed",
+        type="enum",
+        default="exact",
+        choices=("exact", "fast", "draft"),
+        label="Speed",
+        help="exact repeats training samples bit for bit. fast compiles the model first. draft also skips what changes "
+        "little between steps and loses fine likeness. Each picture's recipe says which it was.",
+    ),
+    replace(
+        PRECISION, help="The number format of the base model. A LoRA is drawn as in training with that of its own."
+    ),
+    replace(
+        QUANTIZE,
+        help="int8 keeps the base's large layers in 8 bits: half the memory, a little slower, small differences.",
+    ),
 )
 # Of the request rather than of one picture: the generation app turns them into seeds and an adapter.
 REQUEST = (

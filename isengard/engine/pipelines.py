@@ -4,6 +4,7 @@ import hashlib
 import os
 import secrets
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,16 @@ class PromptCache:
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor] | None:
-    """A cache entry, or None when it is absent or damaged (it is then made again)."""
+    """A cache entry, or None when it is absent or damaged (it is then made again).
+
+    In memory that is aligned as that of fresh tensors: math libraries round by alignment, and bits should not depend on
+    whether something came from the cache."""
     try:
         tensors: dict[str, torch.Tensor] = load_file(path)
         os.utime(path)  # used just now: the last to be thrown out
     except (OSError, SafetensorError):
         return None
-    return tensors
+    return {name: tensor.clone() for name, tensor in tensors.items()}
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
@@ -85,6 +89,7 @@ class Registry:
         self._key: tuple[BaseModel, torch.dtype, Quantize] | None = None
         self._family: Family | None = None
         self._prompts: dict[Path, PromptCache] = {}
+        self._beside: dict[str, Any] = {}
         # adapter name → the file's header, oldest use first
         self._loras: OrderedDict[str, lora_file.LoraHeader] = OrderedDict()
 
@@ -105,8 +110,16 @@ class Registry:
         """Forgets everything and gives the memory back."""
         self._family, self._key = None, None
         self._prompts.clear()
+        self._beside.clear()
         self._loras.clear()
         memory.release()
+
+    def keep(self, key: str, make: Callable[[], Any]) -> Any:
+        """What belongs to the base beside it (a ControlNet): made once and kept until another takes its place."""
+        if key not in self._beside:
+            self._beside.clear()
+            self._beside[key] = make()
+        return self._beside[key]
 
     def embeds(self, prompts: list[str], cache_dir: Path) -> list[Embeds]:
         """Embeddings of each prompt, from the cache where possible; encoders leave again where memory is short."""
@@ -123,7 +136,8 @@ class Registry:
 
         EngineError: a file that cannot be read, or was trained for another model."""
         transformer: Any = self._require().transformer
-        headers = {_name(lora): self._add(lora) for lora in loras}
+        named = [(_name(lora), lora) for lora in loras]
+        headers = {name: self._add(name, lora) for name, lora in named}
         if headers:
             transformer.set_adapters(list(headers), [lora.strength for lora in loras])
             transformer.enable_adapters()
@@ -132,8 +146,8 @@ class Registry:
         self._forget_oldest(keep=set(headers))
         return list(headers.values())
 
-    def _add(self, lora: LoraRef) -> lora_file.LoraHeader:
-        family, name = self._require(), _name(lora)
+    def _add(self, name: str, lora: LoraRef) -> lora_file.LoraHeader:
+        family = self._require()
         if name not in self._loras:
             header = lora_file.inspect(Path(lora.path))
             lora_file.require_fit(header, family.base)

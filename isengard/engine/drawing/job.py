@@ -12,12 +12,15 @@ from typing import Any
 import torch
 from PIL import Image
 
-from isengard.engine import catalog, lora_file, recipe, sampling, tools
+from isengard.engine import catalog, lora_file, recipe, sampling, speed, tools
 from isengard.engine.drawing.artist import TILED_AREA, Artist, Made
 from isengard.engine.drawing.makers import MAKERS
+from isengard.engine.drawing.saving import Saver
 from isengard.engine.errors import EngineError
 from isengard.engine.events import Event, Sink, Stop
 from isengard.engine.families.base import Embeds, Family
+from isengard.engine.guides import found
+from isengard.engine.guides.worn import Guides, guides
 from isengard.engine.pipelines import Registry
 from isengard.engine.rundir import replacing
 from isengard.engine.sampling import PROGRESS_SECONDS, Look, Stopped, Throttle
@@ -25,6 +28,8 @@ from isengard.engine.specs import GenerateSpec, LoraRef, Variant
 
 PREVIEW_SECONDS = 0.3
 PREVIEW_PIXELS = 256
+COMPUTING = ("speed", "precision", "quantize")
+GUIDES = {found.CONTROL.name, found.REFERENCE.name}
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,15 @@ class Progress:
             self._sink("progress", step=self._done, total=total)
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What all pictures of a job share while they are drawn."""
+
+    family: Family
+    saver: Saver
+    guide: Guides | None
+
+
 class Job:
     def __init__(self, spec: GenerateSpec, sink: Sink, stop: Stop, registry: Registry) -> None:
         self.spec, self.sink, self.stop, self.registry = spec, sink, stop, registry
@@ -115,29 +129,34 @@ class Job:
         self.sink("stage", stage="encoding", message="Reading the prompt")
         self.embeds = self._embeds()
         self.sink("stage", stage="denoising", message="Drawing")
-        outputs: list[Event] = []
+        with Saver() as saver, guides(family, self.spec.inputs, self.spec.params, self.registry.keep) as guide:
+            failed, stopped = self._all(Drawn(family, saver, guide))
+            outputs = saver.stored()
+        if failed and not outputs and not stopped:
+            raise failed
+        return {"outputs": outputs, "seconds": _since(self.started), "stopped": stopped}
+
+    def _all(self, by: Drawn) -> tuple[EngineError | None, bool]:
+        """Why the first of those that failed did, and whether somebody told to stop."""
         failed: EngineError | None = None
-        stopped = False
         for wish in self.wishes:
             self.progress.begin(wish.index)
             try:
-                outputs.append(self._one(family, wish))
+                self._one(by, wish)
             except Stopped:
-                stopped = True
-                break
+                return failed, True
             except EngineError as error:
                 failed = failed or error
                 self._tell_failure(wish, error)
             self.progress.finish()
-        if failed and not outputs and not stopped:
-            raise failed
-        return {"outputs": outputs, "seconds": _since(self.started), "stopped": stopped}
+        return failed, False
 
     def _family(self) -> Family:
         how = (self.spec.params.get("precision"), self.spec.params.get("quantize", "none"))
         if not self.registry.is_warm(self.spec.base, *how):
             self.sink("stage", stage="loading_model", message=f"Loading {self.spec.base.key}")
         family = self.registry.use(self.spec.base, *how)
+        family.hasten(speed.get(self.spec.params.get("speed", "exact")))
         for wish in self.wishes:
             family.latent_shape(wish.look.width, wish.look.height)
         return family
@@ -157,26 +176,32 @@ class Job:
             self.headers[lora.sha256] = header
         self.worn = loras
 
-    def _one(self, family: Family, wish: Wish) -> Event:
-        """One stored picture. EngineError: why there is none."""
+    def _one(self, by: Drawn, wish: Wish) -> None:
+        """A picture, drawn; it is stored and announced while the next one is drawn. EngineError: why there is none."""
         began = time.monotonic()
         self._wear(wish.loras)
-        made = MAKERS[self.tool.key](self._artist(family, wish))
+        made = MAKERS[self.tool.key](self._artist(by, wish))
+        facts = self._recipe(wish, made)
+        by.saver.put(lambda: self._store(wish, made.image, facts, began))
+
+    def _store(self, wish: Wish, image: Image.Image, facts: recipe.Recipe, began: float) -> Event:
         path = self.out / f"{wish.index:02d}.png"
-        sampling.save_png(made.image, path, self._recipe(wish, made))
+        sampling.save_png(image, path, facts)
         output = {
             "path": str(path),
             "index": wish.index,
             "seed": wish.seed,
-            "width": made.image.width,
-            "height": made.image.height,
+            "width": image.width,
+            "height": image.height,
             "size_bytes": path.stat().st_size,
             "seconds": _since(began),
         }
         self.sink("output", **output)
         return output
 
-    def _artist(self, family: Family, wish: Wish) -> Artist:
+    def _artist(self, by: Drawn, wish: Wish) -> Artist:
+        family = by.family
+
         def on_step(step: int, steps: int, clean: Callable[[], torch.Tensor]) -> None:
             self._pause()
             self.progress.step()
@@ -197,6 +222,7 @@ class Job:
             on_step=on_step,
             pause=self._pause,
             passes=lambda more: self.progress.more(wish.index, more * wish.look.steps),
+            guide=by.guide,
         )
 
     def _pause(self) -> None:
@@ -242,14 +268,27 @@ class Job:
 
     def _how(self, wish: Wish, made: Made) -> dict[str, Any]:
         """The tool with its knobs and what it was given (digests, never paths); nothing for a plain drawing."""
+        how = {**self._computing(), **self._guides()}
         if self.tool.key == "draw":
-            return {}
+            return how
         own = tools.own_params(self.tool.key, catalog.get(self.spec.base.key))
         given = {
             one.name: _digest(self.spec.inputs[one.name]) for one in self.tool.inputs if one.name in self.spec.inputs
         }
         params = {param.name: wish.params[param.name] for param in own if param.name in wish.params}
-        return {"tool": {"name": self.tool.key, "params": params, "inputs": given, **made.notes}}
+        return {**how, "tool": {"name": self.tool.key, "params": params, "inputs": given, **made.notes}}
+
+    def _computing(self) -> dict[str, Any]:
+        """What decides how exactly the base computes, where the request says."""
+        return {name: self.spec.params[name] for name in COMPUTING if name in self.spec.params}
+
+    def _guides(self) -> dict[str, Any]:
+        """Those given, with their knobs and the model that served each."""
+        inputs, told = self.spec.inputs, {}
+        for name in GUIDES & set(inputs):
+            params = {param.name: self.spec.params[param.name] for param in found.params({name})}
+            told[name] = {**params, "input": _digest(inputs[name]), "model": Path(inputs[f"{name}_net"]).name}
+        return {"guides": told} if told else {}
 
 
 def _small(latents: torch.Tensor, family: Family, base: str) -> torch.Tensor:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 import torch
 
 from isengard.engine.specs import BaseModel
+from isengard.engine.speed import Speed
 
 # What a prompt becomes: named tensors, batch first. Only the family knows the names.
 Embeds = dict[str, torch.Tensor]
@@ -67,6 +68,9 @@ class Family(Protocol):
         guides: Sequence[Guide] = (),
     ) -> torch.Tensor:
         """Velocity (noise − latents), float32, like `latents` (B, C, h, w) at noise level sigma (B,) in 0 … 1."""
+
+    def hasten(self, speed: Speed) -> None:
+        """From now on the denoiser runs so; what was compiled or kept for another speed is dropped."""
 
     def pack(self, latents: torch.Tensor) -> torch.Tensor:
         """(B, C, h, w) → (B, tokens, features): latents as the denoiser reads them."""

@@ -23,9 +23,11 @@ from transformers.utils import logging as transformers_logging
 from isengard.engine import lora_convert, quantised
 from isengard.engine.errors import EngineError
 from isengard.engine.families.base import Embeds, Family, Guidance, Guide, Inputs, Part, Quantize, Timesteps
+from isengard.engine.families.pace import Pace
 from isengard.engine.lora_matrix import Matrix
 from isengard.engine.memory import is_out_of_memory, is_small, release
 from isengard.engine.specs import BaseModel
+from isengard.engine.speed import Speed
 
 FOLDERS: dict[Part, tuple[str, ...]] = {
     "text": ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2"),
@@ -70,6 +72,7 @@ class Flux1:
         self._scheduler = self._load(FlowMatchEulerDiscreteScheduler, "scheduler", weights=False)
         self._parts: dict[str, Any] = {}
         self._ids: dict[tuple[int, int], torch.Tensor] = {}
+        self._pace = Pace()
 
     # Reading the folder
 
@@ -197,7 +200,8 @@ class Flux1:
         more = {name: value for guide in guides for name, value in guide(inputs, grid).items()}
         # LoRA weights in training are float32 on a bf16 model: autocast lets them meet.
         mixed = torch.is_grad_enabled() and self.dtype != torch.float32
-        with torch.autocast(self.device.type, self.dtype, enabled=mixed):
+        pace = self._pace.step(self.transformer, sigma, latents.shape)
+        with torch.autocast(self.device.type, self.dtype, enabled=mixed), pace:
             velocity = self.transformer(**inputs, **more, return_dict=False)[0]
         return _unpack(velocity.float(), *grid)
 
@@ -213,6 +217,9 @@ class Flux1:
             "txt_ids": torch.zeros(words.shape[1], 3, device=self.device, dtype=self.dtype),
             "img_ids": self._image_ids(height // 2, width // 2),
         }
+
+    def hasten(self, speed: Speed) -> None:
+        self._pace.set(self.transformer, speed)
 
     def pack(self, latents: torch.Tensor) -> torch.Tensor:
         return _pack(latents).to(self.device, self.dtype)
@@ -280,11 +287,13 @@ class Flux1:
 
 
 def _tensor(matrix: Matrix) -> torch.Tensor:
-    """A copy that owns its memory; numpy knows bf16 only as its bits."""
-    bits = np.array(matrix.bits)
+    """A copy in torch's own memory; numpy knows bf16 only as its bits.
+
+    Its own, because math libraries round by how memory is aligned: numpy's would give other bits than the training."""
+    bits = np.ascontiguousarray(matrix.bits)
     if matrix.dtype == "BF16":
-        return torch.from_numpy(bits.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(bits)
+        return torch.tensor(bits.view(np.int16)).view(torch.bfloat16)
+    return torch.tensor(bits)
 
 
 def _pack(latents: torch.Tensor) -> torch.Tensor:
