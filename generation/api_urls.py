@@ -14,6 +14,7 @@ from generation.api import (
     PreviewView,
 )
 from generation.compose_api import CancelAllView, RecallView, StylesView, StyleView, WildcardsView
+from generation.parity_api import RepeatSampleView
 
 urlpatterns = [
     path("", include("generation.gallery.api_urls")),
@@ -23,6 +24,7 @@ urlpatterns = [
     path("generation/recall", capped(RecallView.as_view()), name="api-recall"),
     path("generation/cancel", CancelAllView.as_view(), name="api-generation-cancel-all"),
     path("generation", GenerationListView.as_view(), name="api-generation-list"),
+    path("generation/from-sample", RepeatSampleView.as_view(), name="api-generation-from-sample"),
     path("generation/<str:job_id>", GenerationView.as_view(), name="api-generation"),
     path("generation/<str:job_id>/cancel", CancelGenerationView.as_view(), name="api-generation-cancel"),
     path("generation/<str:job_id>/stream", GenerationStreamView.as_view(), name="api-generation-stream"),

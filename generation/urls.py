@@ -4,7 +4,7 @@ from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from characters.uploads import capped
-from generation import grid_views, views
+from generation import grid_views, parity_views, views
 
 # The cap must be there before anybody reads the body, and the check of the token does.
 RECALL = csrf_exempt(capped(csrf_protect(views.recall_file)))
@@ -23,6 +23,7 @@ urlpatterns = [
     path("generate/<id:public_id>/grid.html", grid_views.download, name="grid-file"),
     path("generate/cancel", views.cancel_all, name="cancel-all"),
     path("generate/results", views.results, name="results"),
+    path("generate/sample", parity_views.repeat, name="repeat-sample"),
     path("generate/<id:public_id>", views.detail, name="detail"),
     path("generate/<id:public_id>/cancel", views.cancel, name="cancel"),
     path("generate/<id:public_id>/retry", views.retry, name="retry"),

@@ -12,7 +12,7 @@ from characters.models import Character, ReferenceImage
 from isengard.engine import catalog, offers
 from isengard.engine.capabilities import probe
 from isengard.jobs.models import Job
-from training import services
+from training import repeating, services
 from training.models import Sample, TrainingRun
 
 # What a person reads, and the engine stages behind it.
@@ -72,13 +72,19 @@ def compare(run: TrainingRun, rows: list[dict[str, Any]], asked: Mapping[str, st
     if not drawable:
         return None
     row = next((row for row in drawable if str(row["index"]) == asked.get("prompt")), drawable[0])
-    drawn = [cell for cell in row["cells"] if cell]
-    choices = [{"key": str(cell["step"]), "label": _step_label(cell["step"]), "url": cell["url"]} for cell in drawn]
+    drawn, kept = [cell for cell in row["cells"] if cell], repeating.kept_steps(run)
+    choices = [_choice(cell["step"], cell["url"], cell["step"] in kept) for cell in drawn]
     photos = _photos(run)
     left = next((one for one in [*choices, *photos] if one["key"] == asked.get("left")), choices[0])
     right = next((one for one in choices if one["key"] == asked.get("right")), choices[-1])
     sides = {"left": left, "right": right, "follows": asked.get("right") != right["key"]}
     return {"row": row, "rows": drawable, "choices": choices, "photos": photos, **sides}
+
+
+def _choice(step: int, url: str, kept: bool) -> dict[str, Any]:
+    """`why_not` says why this sample cannot be drawn again, empty when it can."""
+    told = {"key": str(step), "label": _step_label(step), "url": url}
+    return {**told, "step": step, "why_not": "" if kept else repeating.why_not(step)}
 
 
 def _step_label(step: int) -> str:
