@@ -16,7 +16,7 @@ run: installed
 
 test: installed-dev browser
 ifeq ($(TESTS),tests)
-	@$(WITH_SERVICES) .state/test -- $(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/browser --ignore=tests/judge tests
+	@$(WITH_SERVICES) .state/test -- $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/browser --ignore=tests/judge tests
 	@$(WITH_SERVICES) .state/test -- $(BIN)/python -m pytest tests/browser
 	@$(BIN)/python -m pytest tests/judge
 else

@@ -37,3 +37,9 @@ def api(db: None, volume: Path) -> APIClient:
     client = APIClient()
     client.default_format = "json"
     return client
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with a test of a minute come first: two processes share the files, and none should wait for the other."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

@@ -92,6 +92,7 @@ def test_queued_pictures_of_a_deleted_lora_fail_with_its_name(api: APIClient, vo
     assert failed["error_message"].startswith(f"Mira v1 ({lora}) was deleted.")
 
 
+@pytest.mark.slow
 @pytest.mark.pocket
 def test_pocket_learns_and_draws(api: APIClient, volume: Path, work: Any) -> None:
     character = make_character()
