@@ -126,7 +126,7 @@ def info() -> Answer:
         "version": settings.VERSION,
         "mode": settings.ISENGARD_MODE,
         "training": offers.training(base, settings.MODELS_DIR),
-        "image_generation": offers.image(base, settings.MODELS_DIR),
+        "image_generation": _without_paths(offers.image(base, settings.MODELS_DIR)),
         "base_models": [_without_paths(offer) for offer in offers.bases(settings.MODELS_DIR)],
         "features": {name: _without_paths(facts) for name, facts in offers.features(settings.MODELS_DIR).items()},
     }
@@ -134,7 +134,10 @@ def info() -> Answer:
 
 def _without_paths(facts: Answer) -> Answer:
     """A name instead of the folder itself: where it lies on the server is nobody's business."""
-    folder = str(settings.MODELS_DIR)
-    return {
-        key: value.replace(folder, "MODELS_DIR") if isinstance(value, str) else value for key, value in facts.items()
-    }
+    return {key: _without_path(value) for key, value in facts.items()}
+
+
+def _without_path(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _without_paths(value)
+    return value.replace(str(settings.MODELS_DIR), "MODELS_DIR") if isinstance(value, str) else value

@@ -5,9 +5,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from isengard.engine import catalog, plan
+from isengard.engine import catalog, plan, speed, tools
 from isengard.engine.capabilities import Capabilities, probe
 from isengard.engine.catalog import Base
+from isengard.engine.guides import found
 from isengard.engine.params import Param
 
 BACKEND = "native"
@@ -38,11 +39,18 @@ UNWIRED_ELSEWHERE: dict[str, Unwired] = {
     "precision": ("enum", [], "This base is so small that it always learns in fp32."),
     "quantize": ("enum", [], "This base is so small that 8 bits would save nothing."),
 }
+# Of requests for pictures, on the base that is drawn in one way only.
+UNWIRED_DRAWING: dict[str, Unwired] = {
+    "speed": ("enum", list(speed.SPEEDS), speed.SMALL),
+    "precision": ("enum", [], "This base is so small that it is always drawn in fp32."),
+    "quantize": ("enum", [], "This base is so small that 8 bits would save nothing."),
+}
+# Switches of earlier systems: what they asked for goes by other names here.
 TOGGLES = {
-    "use_upscale": ("Upscale", "There is no upscaling model in this engine."),
-    "use_facedetailer": ("Face detailer", "There is no face detection in this engine."),
-    "use_ipadapter": ("IP-Adapter", "There is no image encoder in this engine."),
-    "use_controlnet": ("ControlNet", "There is no ControlNet in this engine."),
+    "use_upscale": ("Upscale", "It is a tool here: send tool “upscale” with a source picture."),
+    "use_facedetailer": ("Face detailer", "It is a tool here: send tool “face_refine” with a source picture."),
+    "use_ipadapter": ("IP-Adapter", "Give a picture as input “reference” instead."),
+    "use_controlnet": ("ControlNet", "Give a picture as input “control” instead."),
 }
 
 
@@ -74,19 +82,60 @@ def _unwired_schemas(key: str) -> dict[str, dict[str, Any]]:
 
 
 def image(key: str, models_dir: Path) -> dict[str, Any]:
-    """ImageCapabilities of a base: knobs, toggles (unsupported ones with a reason), bases usable now."""
+    """ImageCapabilities of a base: knobs, tools, guides, speeds and the switches of earlier systems, each with the
+    reason where it cannot be used; bases usable now."""
     toggles = {
         name: {"supported": False, "description": label, "reason": reason} for name, (label, reason) in TOGGLES.items()
     }
     usable = [base.key for base in catalog.BASES.values() if not why_not(base, models_dir, probe())]
-    parameters = schemas(catalog.generation_params(key))
+    base, parameters = catalog.get(key), schemas(catalog.generation_params(key))
     return {
         "backend": BACKEND,
         "model_variant": key,
         "model_variants": usable,
         "toggles": toggles,
         "parameters": parameters,
+        "unavailable_parameters": {
+            name: {"type": kind, "wired": False, "reason": reason}
+            for name, (kind, _, reason) in UNWIRED_DRAWING.items()
+            if name not in parameters
+        },
+        "tools": {name: _tool(name, base, models_dir) for name in tools.TOOLS},
+        "guides": _guides(base, models_dir),
+        "speeds": {name: _speed(one, base) for name, one in speed.SPEEDS.items()},
     }
+
+
+def unwired_drawing(key: str) -> dict[str, str]:
+    """Names that pictures of other bases have and those of this one have not, each with the reason."""
+    known = {param.name for param in catalog.generation_params(key)}
+    return {name: reason for name, (_, _, reason) in UNWIRED_DRAWING.items() if name not in known}
+
+
+def _tool(name: str, base: Base, models_dir: Path) -> dict[str, Any]:
+    tool = tools.get(name)
+    inputs = {one.name: {"required": one.required, "kind": one.kind, "help": one.help} for one in tool.inputs}
+    said = _said(tool.label, tool.help, tools.why_not(name, base, models_dir))
+    return {**said, "inputs": inputs, "parameters": schemas(tools.own_params(name, base))}
+
+
+def _guides(base: Base, models_dir: Path) -> dict[str, dict[str, Any]]:
+    """Control by kind, of a photo and of a finished map; the reference."""
+    offered = {}
+    for kind, label in found.KINDS.items():
+        of_map = found.why_not("control", base, models_dir, kind, prepared=True)
+        said = _said(f"Control: {label}", found.CONTROL.help, found.why_not("control", base, models_dir, kind))
+        offered[f"control.{kind}"] = {**said, "supported_prepared": not of_map, "reason_prepared": of_map}
+    reference = _said("Reference", found.REFERENCE.help, found.why_not("reference", base, models_dir))
+    return {**offered, "reference": reference}
+
+
+def _speed(one: speed.Speed, base: Base) -> dict[str, Any]:
+    return _said(one.label, one.help, speed.why_not(one.key, base, probe()))
+
+
+def _said(label: str, text: str, reason: str) -> dict[str, Any]:
+    return {"supported": not reason, "label": label, "description": text, "reason": reason}
 
 
 def schemas(params: tuple[Param, ...]) -> dict[str, Any]:

@@ -88,9 +88,24 @@ def test_a_gpu_that_is_too_small_says_how_much_is_needed(monkeypatch: pytest.Mon
     assert "Tesla V100 has 16" in offers.why_not(catalog.get("flux-dev"), tmp_path, small)
 
 
-def test_what_is_not_offered_has_a_reason(tmp_path: Path) -> None:
-    for feature in (*offers.features(tmp_path).values(), *offers.image("pocket", tmp_path)["toggles"].values()):
+@pytest.mark.parametrize("key", list(catalog.BASES))
+def test_what_is_not_offered_has_a_reason(tmp_path: Path, key: str) -> None:
+    offered = offers.image(key, tmp_path)
+    parts = [offered[part].values() for part in ("toggles", "tools", "guides", "speeds")]
+    for feature in (*offers.features(tmp_path).values(), *(one for part in parts for one in part)):
         assert feature["supported"] or feature["reason"]
+
+
+def test_pocket_has_every_tool_and_no_guide(tmp_path: Path) -> None:
+    offered = offers.image("pocket", tmp_path)
+    assert all(tool["supported"] for tool in offered["tools"].values())
+    assert {name for name, guide in offered["guides"].items() if guide["supported"]} == set()
+    assert {name for name, speed in offered["speeds"].items() if speed["supported"]} == {"exact"}
+
+
+def test_a_knob_of_drawing_that_only_other_bases_have_is_refused_with_the_reason() -> None:
+    assert "Pocket" in offers.unwired_drawing("pocket")["speed"]
+    assert offers.unwired_drawing("flux-dev") == {}
 
 
 def test_every_knob_is_wired_or_says_why_not(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Drawing a training's sample again: with which weights and words, when it is refused, and by Pocket: the same bits."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,14 @@ LOOK = {"steps": 12, "guidance_scale": 3.5, "guidance": "true_cfg", "width": 64,
 @pytest.fixture
 def run(mira: Character) -> TrainingRun:
     return trained(mira, "completed")
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[EngineHost]:
+    """The real engine."""
+    host = EngineHost("gpu0", tmp_path / "gpu0.lock", {"OMP_NUM_THREADS": "1"}, command=ENGINE_COMMAND)
+    yield host
+    host.close()
 
 
 def sample(run: TrainingRun, step: int, prompt: str = "a photo of ohwxmira") -> Sample:
@@ -117,23 +126,17 @@ def test_the_api_answers_with_the_new_job(api: APIClient, run: TrainingRun) -> N
 
 @pytest.mark.pocket
 @pytest.mark.django_db(transaction=True)
-def test_pocket_draws_a_sample_again_to_the_last_bit(api: APIClient, volume: Path, tmp_path: Path) -> None:
+def test_pocket_draws_a_sample_again_to_the_last_bit(api: APIClient, volume: Path, host: EngineHost) -> None:
     small = {"steps": 100, "lora_rank": 4, "batch_size": 1, "resolution": 64, "class_images": 0, "sample_count": 1}
     config = {**small, "sample_every_n_steps": 50, "checkpoint_every_n_steps": 50, "lora_alpha": 3.0}
     asked = {"character_id": make_character().public_id, "config": config}
     job = api.post("/api/training", asked).json()["id"]
-    work(tmp_path)
+    runner.run_lane("gpu", "test/0", host)
     for step in (0, 50, 100):
         again = api.post("/api/generation/from-sample", {"job_id": job, "step": step}).json()
-        work(tmp_path)
+        runner.run_lane("gpu", "test/0", host)
         output = storage.absolute(api.get(f"/api/generation/{again['id']}").json()["output_files"][0])
         assert pixels(output) == pixels(storage.absolute(repeating.get_sample(job, step, 0).file)), step
-
-
-def work(folder: Path) -> None:
-    host = EngineHost("gpu0", folder / "gpu0.lock", {"OMP_NUM_THREADS": "1"}, command=ENGINE_COMMAND)
-    runner.run_lane("gpu", "test/0", host)
-    host.close()
 
 
 def pixels(path: Path) -> bytes:
