@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageOps
 
-from isengard.engine.specs import BaseModel, GenerateSpec, TrainImage, TrainSpec
+from isengard.engine.specs import BaseModel, GenerateSpec, LoraRef, TrainImage, TrainSpec
 
 TRAIN_PARAMS: dict[str, Any] = {
     "steps": 6,
@@ -122,3 +122,20 @@ def generate_spec(tiny: BaseModel, tmp_path: Path) -> Callable[..., GenerateSpec
         return GenerateSpec(job="gen-1", out_dir=str(out), cache_dir=str(tmp_path / "cache"), params=params, **fields)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def loras(
+    tiny: BaseModel, photos: tuple[TrainImage, ...], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[LoraRef, LoraRef]:
+    """Two that were trained a few steps, from different seeds."""
+    from isengard.engine.trainer import loop
+
+    made = []
+    for seed in (1, 2):
+        folder = tmp_path_factory.mktemp("lora")
+        params: dict[str, Any] = {**TRAIN_PARAMS, "steps": 3, "seed": seed, "learning_rate": 0.05}
+        spec = TrainSpec("train-1", tiny, str(folder), str(folder / "cache"), photos, "ohwx", "woman", (), params)
+        result = loop.train(spec, Events(), lambda: False)
+        made.append(LoraRef(result["path"], result["sha256"], 1.0))
+    return made[0], made[1]

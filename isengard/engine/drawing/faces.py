@@ -10,14 +10,14 @@ from isengard.engine import examine
 from isengard.engine.drawing.region import Box
 from isengard.engine.errors import EngineError
 
-# Small faces in large pictures show only in the second.
-SIDES = (examine.DETECTION_SIDE, examine.MEASURED_SIDE)
+# Small faces in large pictures show only when it is looked at larger.
+USUAL, LARGE = examine.DETECTION_SIDE, examine.MEASURED_SIDE
 
 
 def find(image: Image.Image, detector: str = "") -> list[Box]:
     """Faces in pixels, the largest first; `detector` is the file of YuNet, "" for OpenCV's cascades."""
     yunet = detector if detector and Path(detector).is_file() else ""
-    for side in SIDES:
+    for side in (USUAL, LARGE) if max(image.size) > USUAL else (USUAL,):
         if found := _seen(image, side, yunet):
             return _apart(sorted(found, key=lambda box: box.width * box.height, reverse=True))
     return []
