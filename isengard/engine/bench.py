@@ -21,9 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
-from isengard.engine import capabilities, catalog, sampling, serve
+from isengard.engine import capabilities, catalog, recipe, sampling, serve
 from isengard.engine.bench_bare import Bare, bare_steps, ours_steps
+from isengard.engine.drawing.saving import Saver
 from isengard.engine.events import Sink
 from isengard.engine.params import clean_all
 from isengard.engine.pipelines import Registry
@@ -34,6 +36,7 @@ from isengard.engine.trainer import loop
 ROUNDS = 15
 STEPS_A_ROUND = 4
 PICTURES = 5
+LARGE = 1024
 PHOTOS = 8
 EVENTS = 5000
 
@@ -69,7 +72,7 @@ def measure() -> Report:
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="isengard-bench-") as name:
         kit = Kit(Path(name))
-        parts = (training, pictures, adapters, prompts, cold_start, events)
+        parts = (training, pictures, saving, adapters, prompts, cold_start, events)
         figures = tuple(figure for part in parts for figure in part(kit))
     return Report(machine(), load, figures)
 
@@ -156,6 +159,21 @@ def pictures(kit: Kit) -> Iterator[Figure]:
     params = spec.params
     size = f"{params['width']} × {params['height']}, {params['steps']} steps, guidance {params['guidance_scale']}"
     yield Figure("picture, warm", middle * 1000, "ms", f"{size}, stored as PNG; median of {PICTURES}")
+
+
+def saving(kit: Kit) -> Iterator[Figure]:
+    """What the next picture waits for while a large one is packed, against what packing it takes."""
+    noise = torch.rand((LARGE, LARGE, 3), generator=torch.Generator().manual_seed(0)).mul(255).byte()
+    image, facts = Image.fromarray(noise.numpy()), recipe.Recipe("", "", 0, 1, 1.0, "none", LARGE, LARGE, "pocket")
+    store = partial(sampling.save_png, image, kit.folder / "large.png", facts)
+    took, waited = [], []
+    for _ in range(PICTURES):
+        took.append(seconds(store))
+        with Saver() as saver:
+            waited.append(seconds(partial(saver.put, lambda: {"stored": store()})))
+    packing, wait = statistics.median(took), statistics.median(waited)
+    yield Figure("picture of a megapixel, packed and stored", packing * 1000, "ms", f"noise; median of {PICTURES}")
+    yield Figure("of that the next picture waits", wait * 1000, "ms", f"it is stored beside it; median of {PICTURES}")
 
 
 def adapters(kit: Kit) -> Iterator[Figure]:

@@ -1,4 +1,4 @@
-"""Stores finished pictures beside the drawing of the next ones: a PNG of a megapixel takes a third of a second to pack.
+"""Stores finished pictures beside the drawing of the next ones: a PNG of a megapixel takes a fifth of a second to pack.
 
 Knows what it is told to do and in which order; no picture, no model."""
 
