@@ -11,6 +11,8 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -25,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
 # Alone it takes ten seconds; beside other work on two cores it has taken a hundred.
 START_SECONDS = 240
+STOP_SECONDS = 60
 # Two cores shared with others draw slowly; a quiet machine needs a tenth of this.
 TRAINING_SECONDS = 300
 # How Chromium names the end of a request whose page is gone.
@@ -38,9 +41,9 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def own_database() -> Iterator[str]:
-    """A fresh database beside the unit tests' one; dropped afterwards."""
+@contextmanager
+def fresh_database() -> Iterator[str]:
+    """The address of an empty database beside the unit tests' one; dropped afterwards."""
     url = os.environ["DATABASE_URL"]
     name = f"isengard_browser_{secrets.token_hex(3)}"
     with psycopg.connect(url, autocommit=True) as server:
@@ -49,32 +52,56 @@ def own_database() -> Iterator[str]:
         server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture(scope="session")
-def live(own_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running studio: web, workers, beat, sample character, real engine."""
-    volume = tmp_path_factory.mktemp("volume")
+@dataclass(frozen=True)
+class Home:
+    """What a studio leaves when it stops, and begins with when it starts again."""
+
+    volume: Path
+    database: str
+    redis: int
+
+    def environment(self) -> dict[str, str]:
+        redis_url = os.environ["REDIS_URL"].partition("?")[0] + f"?db={self.redis}"
+        own = {"DATABASE_URL": self.database, "REDIS_URL": redis_url, "VOLUME_ROOT": str(self.volume)}
+        ours = ("DJANGO_SETTINGS_MODULE", "ISENGARD_TEST_ROOT", "PYTEST_XDIST_WORKER")
+        return {name: value for name, value in os.environ.items() if name not in ours} | own
+
+
+@dataclass(frozen=True)
+class Studio:
+    """A studio that runs."""
+
+    address: str
+    pid: int
+
+
+@contextmanager
+def running(home: Home) -> Iterator[Studio]:
+    """Web, workers, beat, sample character, real engine, until they are told to stop as a user stops them."""
     port = _free_port()
-    redis_url = os.environ["REDIS_URL"].partition("?")[0] + "?db=1"
-    environment = {**os.environ, "DATABASE_URL": own_database, "REDIS_URL": redis_url, "VOLUME_ROOT": str(volume)}
-    for name in ("DJANGO_SETTINGS_MODULE", "ISENGARD_TEST_ROOT", "PYTEST_XDIST_WORKER"):
-        environment.pop(name, None)
-    with (volume / "studio.log").open("wb") as log:
-        command = [sys.executable, "manage.py", "studio", "--port", str(port)]
-        studio = subprocess.Popen(
-            command,
+    with (home.volume / "studio.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "studio", "--port", str(port)],
             cwd=ROOT,
-            env=environment,
+            env=home.environment(),
             stdout=log,
             stderr=subprocess.STDOUT,
             preexec_fn=die_with_parent(signal.SIGTERM),
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait(address, studio, volume / "studio.log")
-        yield address
+        _wait(address, process, home.volume / "studio.log")
+        yield Studio(address, process.pid)
     finally:
-        studio.send_signal(signal.SIGTERM)
-        studio.wait(60)
+        process.send_signal(signal.SIGTERM)
+        process.wait(STOP_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the studio that most tests share."""
+    with fresh_database() as database, running(Home(tmp_path_factory.mktemp("volume"), database, 1)) as studio:
+        yield studio.address
 
 
 def _wait(address: str, studio: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -107,11 +134,11 @@ def ask(live: str, path: str, body: dict[str, Any] | None = None) -> Any:
         return json.load(answer)
 
 
-def start_training(live: str, steps: int) -> str:
-    """A training of the sample character over the API; its id."""
+def start_training(live: str, steps: int, **more: Any) -> str:
+    """A training of the sample character over the API, with more settings if need be; its id."""
     mira = next(character for character in ask(live, "/api/characters") if character["name"] == "Mira")
     config = {"steps": steps, "sample_every_n_steps": 50, "sample_count": 1, "class_images": 0}
-    body = {"character_id": mira["id"], "config": config}
+    body = {"character_id": mira["id"], "config": {**config, **more}}
     return str(ask(live, "/api/training", body)["id"])
 
 

@@ -220,7 +220,7 @@ def test_every_trainable_base_has_a_plan() -> None:
 
 def test_what_the_plan_proposes_can_be_started_from_the_form(client: Client, mira: Character, flux: None) -> None:
     worker(24)
-    asked = {"character": mira.public_id, "base": "flux-dev", "preset": "quick", "steps": 500}
+    asked: dict[str, Any] = {"character": mira.public_id, "base": "flux-dev", "preset": "quick", "steps": 500}
     asked |= {"quantize": "int8", "resolution": 512, "gradient_checkpointing": "off"}
     page = client.get(reverse("training:plan"), asked).content.decode()
     assert "It does not fit" in page and 'name="adapt"' in page
