@@ -141,3 +141,11 @@ def test_a_version_is_deleted_after_a_question(page: Page, live: str, trained: s
     page.locator("#delete-lora").get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_test_id("toast")).to_contain_text("Ivy v1 was deleted")
     expect(page.locator("#hub-rows")).to_contain_text("No LoRA yet")
+
+
+def test_on_a_phone_a_version_s_words_stand_above_its_buttons(page: Page, live: str, trained: str) -> None:
+    owner = next(lora for lora in ask(live, "/api/loras")["loras"] if lora["id"] == trained)["character_id"]
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"/characters/{owner}?tab=loras")
+    words, buttons = (page.locator(f".run-row > {part}").first.bounding_box() for part in (".run-main", ".btn-row"))
+    assert words and buttons and words["width"] > 200 and buttons["y"] >= words["y"] + words["height"]
