@@ -33,6 +33,7 @@ bench: installed
 	@$(BIN)/python -m isengard.engine bench
 	@$(WITH_SERVICES) .state/bench -- $(BIN)/python manage.py bench_generation
 	@$(WITH_SERVICES) .state/bench -- $(BIN)/python manage.py bench_dataset
+	@$(WITH_SERVICES) .state/bench -- $(BIN)/python manage.py bench_gallery
 
 # SCRIPT: a public training script to measure against; SCRIPT_PYTHON: a Python with what it imports; FULL_SIZE=1: on a GPU.
 bench-train: installed

@@ -167,8 +167,8 @@ class OutputView(APIView):
     def get(self, request: Request, job_id: str, index: int) -> HttpResponseBase:
         """A picture, with its recipe in the PNG's text."""
         output = access.get_output(job_id, index)
-        name = f"{job_id}-{index:02d}-seed{output.seed}.png" if "download" in request.query_params else ""
-        return files.respond(request._request, output.file, "image/png", download=name)
+        name = f"{job_id}-{index:02d}-seed{output.seed}{output.suffix}" if "download" in request.query_params else ""
+        return files.respond(request._request, output.file, output.content_type, download=name)
 
     @extend_schema(
         operation_id="generation_output_delete", tags=["generation"], responses={204: None, 404: ErrorSerializer}
@@ -206,7 +206,7 @@ class OutputThumbnailView(APIView):
         """The picture 512 px large, for tiles; as it is where it has about that size or its thumbnail is lost."""
         output = access.get_output(job_id, index)
         kept = output.has_thumb and storage.absolute(output.thumb).is_file()
-        key, kind = (output.thumb, "image/webp") if kept else (output.file, "image/png")
+        key, kind = (output.thumb, "image/webp") if kept else (output.file, output.content_type)
         return files.respond(request._request, key, kind)
 
 

@@ -17,6 +17,7 @@ THUMB_SIZE = 512
 # Browsers enlarge coarsely, so up to this side the shown picture is enlarged smoothly once, beside the true one.
 TINY = 256
 LIVING = Q(deleted_at__isnull=True)
+CONTENT_TYPES = {".png": "image/png", ".webp": "image/webp", ".mp4": "video/mp4", ".webm": "video/webm"}
 
 
 def words_of(field: str) -> SearchVector:
@@ -148,6 +149,14 @@ class Output(models.Model):
     @property
     def name(self) -> str:
         return PurePosixPath(self.file).name
+
+    @property
+    def suffix(self) -> str:
+        return PurePosixPath(self.file).suffix
+
+    @property
+    def content_type(self) -> str:
+        return CONTENT_TYPES.get(self.suffix, "application/octet-stream")
 
     @property
     def url(self) -> str:

@@ -11,7 +11,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from characters import photos
 from generation import access, keeping, recall, services, shown, styles, wearing
 from generation.forms import GenerateForm
-from generation.models import Generation
+from generation.gallery import binning
+from generation.gallery.answers import undo_url
+from generation.models import Generation, Output
 from generation.recall import Recalled
 from isengard.engine import catalog
 from isengard.errors import DomainError, Invalid
@@ -213,12 +215,13 @@ def retry(request: HttpRequest, public_id: str) -> HttpResponse:
 
 @require_POST
 def delete_output(request: HttpRequest, public_id: str, index: int) -> HttpResponse:
-    services.delete_output(output=access.get_output(public_id, index))
+    """Into the bin, with a minute to take it back."""
+    output = access.get_output(public_id, index)
+    binned = binning.bin_outputs(Output.objects.filter(pk=output.pk))
     if not is_fragment(request):
         return HttpResponseRedirect(reverse("generation:detail", args=[public_id]))
-    return toast(
-        render(request, "generation/detail.html#card", shown.card(access.get_generation(public_id))), "Picture deleted."
-    )
+    card = render(request, "generation/detail.html#card", shown.card(access.get_generation(public_id)))
+    return toast(card, "Picture deleted.", undo=undo_url(binned.undo))
 
 
 @require_POST

@@ -125,7 +125,8 @@ def pages(rows: int) -> list[Figure]:
         "search, common words by name, last 60": "/api/images?q=photo+person&sort=name&cursor=last",
     }
     return [
-        _asked(rows, what, address, "HX-Request" if "/dataset/" in address else "") for what, address in asked.items()
+        asked_for(rows, what, address, "HX-Request" if "/dataset/" in address else "")
+        for what, address in asked.items()
     ]
 
 
@@ -135,15 +136,15 @@ def _middle() -> tuple[str, str]:
     return middle.public_id, query.cursor_at("after", middle, None)
 
 
-def _asked(rows: int, what: str, address: str, header: str) -> Figure:
+def asked_for(rows: int, what: str, address: str, header: str) -> Figure:
     client = Client(headers={header: "true"} if header else {})
     with CaptureQueriesContext(connection) as captured:
         answer = client.get(address)
     assert answer.status_code == 200, (address, answer.content[:500])
-    return _timed(rows, what, lambda: client.get(address), REQUESTS, len(captured))
+    return timed(rows, what, lambda: client.get(address), REQUESTS, len(captured))
 
 
-def _timed(rows: int, what: str, call: Callable[[], Any], times: int, queries: int | None = None) -> Figure:
+def timed(rows: int, what: str, call: Callable[[], Any], times: int, queries: int | None = None) -> Figure:
     taken, before = [], _processor_seconds()
     for _ in range(times):
         began = time.perf_counter()
@@ -175,9 +176,9 @@ def counts(rows: int) -> list[Figure]:
         "… of a search": query.Filter(q="garden"),
     }
     return [
-        _timed(rows, "totals of every split, verdict and character", totals.totals, 5),
-        *(_timed(rows, what, partial(totals.count, chosen), 10) for what, chosen in asked.items()),
-        _timed(rows, "tags with how often they are worn", tags.frequencies, 5),
+        timed(rows, "totals of every split, verdict and character", totals.totals, 5),
+        *(timed(rows, what, partial(totals.count, chosen), 10) for what, chosen in asked.items()),
+        timed(rows, "tags with how often they are worn", tags.frequencies, 5),
     ]
 
 
@@ -196,7 +197,7 @@ def changes(rows: int) -> list[Figure]:
         ("… and untagged", lambda: services.untag_images(selection.chosen(chosen), ["fresh"])),
         ("1,000 photos for reference", lambda: services.set_split(selection.chosen(chosen), "reference")),
     ]
-    return [_timed(rows, what, step, 1) for what, step in steps]
+    return [timed(rows, what, step, 1) for what, step in steps]
 
 
 def measure(rows: int) -> list[Figure]:
@@ -205,10 +206,10 @@ def measure(rows: int) -> list[Figure]:
     return [filled, *pages(rows), *counts(rows), *changes(rows)]
 
 
-def table(figures: list[Figure]) -> str:
+def table(figures: list[Figure], noun: str = "photos") -> str:
     """Rows of the same question side by side, as docs/benchmarks.md shows them."""
     sizes = sorted({figure.rows for figure in figures})
-    head = ["what", *(f"{size:,} photos" for size in sizes), "queries"]
+    head = ["what", *(f"{size:,} {noun}" for size in sizes), "queries"]
     lines = [head, ["---"] * len(head)]
     for what in dict.fromkeys(figure.what for figure in figures):
         found = {figure.rows: figure for figure in figures if figure.what == what}

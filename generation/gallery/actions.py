@@ -28,9 +28,16 @@ def delete(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+def delete_one(request: HttpRequest, public_id: str, index: int) -> HttpResponse:
+    """The same for one picture, from the viewer, which stays open."""
+    binned = binning.bin_outputs(Output.objects.filter(pk=access.get_output(public_id, index).pk))
+    return answers.done(request, "Picture deleted.", answers.CHANGED, undo=answers.undo_url(binned.undo))
+
+
+@require_POST
 def undo(request: HttpRequest) -> HttpResponse:
     count = binning.restore_outputs(request.GET.get("token", ""))
-    return answers.done(request, f"{answers.pictures(count)} back.", *answers.refresh(request.GET))
+    return answers.done(request, f"{answers.pictures(count)} back.", *answers.refresh(request.GET), "pictures:changed")
 
 
 @require_POST
@@ -83,7 +90,7 @@ def board(request: HttpRequest) -> HttpResponse:
     else:
         where = services.board_named(request.POST.get("board_name", ""))
         said = f"{answers.pictures(services.add_to_board(where, outputs))} added to {where.name}."
-    return answers.done(request, said, *answers.refresh(request.POST), answers.BOARDS)
+    return answers.done(request, said, *answers.refresh(request.POST), answers.CLOSE, answers.BOARDS)
 
 
 @require_GET

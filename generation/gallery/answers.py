@@ -1,18 +1,25 @@
 """What a bulk action on pictures answers: a toast, with undo where there is one, and the events that refresh."""
 
 import json
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from characters.browse.answers import refresh, told
+from characters.browse.answers import CHANGED, CLOSE, FORGET, RELISTED, told
 from isengard.htmx import is_fragment, redirect_to
 
 # Lists of boards are made anew.
 BOARDS = "boards:changed"
 
-__all__ = ["BOARDS", "done", "pictures", "quietly", "refresh", "told", "undo_url"]
+__all__ = ["BOARDS", "CHANGED", "CLOSE", "done", "pictures", "quietly", "refresh", "told", "undo_url"]
+
+
+def refresh(data: Any, *, gone: bool = False) -> tuple[str, ...]:
+    """The events after a change; after one of everything a filter finds, the grid begins anew. Dialogs stay open: one
+    of them may be the viewer."""
+    return (CHANGED, *((RELISTED,) if data.get("all") else ()), *((FORGET,) if gone else ()))
 
 
 def pictures(count: int) -> str:

@@ -4,7 +4,6 @@ the PNGs or are left out, without touching a pixel. Knows no request; the caller
 import struct
 import zipfile
 from collections.abc import Generator, Iterator
-from pathlib import PurePosixPath
 
 from django.db.models import QuerySet
 
@@ -61,8 +60,7 @@ def entry_name(output: Output) -> str:
     """Who, request, place and seed: unique, and sorted as they were made."""
     whose = output.generation.character
     folder = "".join(char if char.isalnum() or char in "-_" else "_" for char in whose.name) if whose else "pictures"
-    suffix = PurePosixPath(output.file).suffix
-    return f"{folder}/{output.generation.job.public_id}-{output.index:02d}-seed{output.seed}{suffix}"
+    return f"{folder}/{output.generation.job.public_id}-{output.index:02d}-seed{output.seed}{output.suffix}"
 
 
 def _bytes(output: Output, recipes: bool) -> bytes | None:

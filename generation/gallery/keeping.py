@@ -8,7 +8,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from characters.access import get_character
-from characters.browse.answers import refresh
 from characters.models import Character
 from generation import shown
 from generation.gallery import answers, cleaning, staging
@@ -56,7 +55,7 @@ def clean(request: HttpRequest) -> HttpResponse:
     undo = answers.undo_url(binned.undo) if binned.undo else ""
     if not is_fragment(request):
         return redirect_to(request, reverse("generation:pictures-storage"))
-    return answers.done(request, f"{answers.pictures(binned.count)} deleted.", "photos:changed", undo=undo)
+    return answers.done(request, f"{answers.pictures(binned.count)} deleted.", answers.CHANGED, undo=undo)
 
 
 @require_http_methods(["GET", "POST"])
@@ -127,4 +126,4 @@ def discard(request: HttpRequest, public_id: str) -> HttpResponse:
 def _done(request: HttpRequest, character: Character, said: str, undo: str = "") -> HttpResponse:
     if not is_fragment(request):
         return redirect_to(request, reverse("generation:synthetic", args=[character.public_id]))
-    return answers.done(request, said, *refresh({}), undo=undo)
+    return answers.done(request, said, answers.CHANGED, undo=undo)

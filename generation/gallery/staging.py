@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
+from characters.captions.text import PLACEHOLDER
 from characters.models import Character
 from generation import keeping, services
 from generation.gallery import binning
@@ -15,7 +16,9 @@ from generation.models import Generation, Output
 
 MOST = 8
 # Framing and setting differ from picture to picture, or a training would learn one of them as a part of the person.
-PROMPT = "a photo of {trigger}, {close-up portrait|half body|full body}, {indoors|outdoors|in a street|in a park}"
+PROMPT = (
+    f"a photo of {PLACEHOLDER}, {{close-up portrait|half body|full body}}, {{indoors|outdoors|in a street|in a park}}"
+)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ urlpatterns = [
     path("pictures/boards/change", actions.change_board, name="pictures-board-change"),
     path("pictures/<id:public_id>/<int:index>", views.panel, name="picture"),
     path("pictures/<id:public_id>/<int:index>/mark", actions.mark_one, name="picture-mark"),
+    path("pictures/<id:public_id>/<int:index>/delete", actions.delete_one, name="picture-delete"),
     path("characters/<id:public_id>/pictures", views.character, name="character-pictures"),
     path("characters/<id:public_id>/synthetic", keeping.staging_page, name="synthetic"),
     path("characters/<id:public_id>/synthetic/staged", keeping.staged, name="synthetic-staged"),

@@ -88,6 +88,13 @@ def test_what_was_deleted_comes_back_by_its_toast(client: Client, outputs: list[
     assert Output.objects.count() == 5
 
 
+def test_a_picture_deleted_in_the_viewer_leaves_it_open(client: Client, outputs: list[Output]) -> None:
+    address = f"{ME}/{outputs[0].generation.job.public_id}/0"
+    told = json.loads(client.post(f"{address}/delete", headers=HTMX)["HX-Trigger"])
+    assert Output.objects.count() == 4 and "dialogs:close" not in told
+    assert "Undo brings it back" in text(client.get(address, headers=HTMX))
+
+
 def test_a_new_name_makes_a_board_with_the_chosen_pictures(client: Client, outputs: list[Output]) -> None:
     ids = f"{outputs[0].public_id},{outputs[1].public_id}"
     for _ in range(2):

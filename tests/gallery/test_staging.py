@@ -32,6 +32,8 @@ def test_asking_makes_a_request_of_its_own_kind_with_different_words(client: Cli
     client.post(at(mira), {"prompt": "", "count": "4"})
     made = Generation.objects.get()
     assert (made.purpose, made.count, made.character) == ("synthetic", 4, mira)
+    words = [variant["prompt"] for variant in made.variants]
+    assert all("ohwxmira" in each and "{" not in each for each in words) and len(words) == 4
 
 
 @pytest.mark.parametrize("count", ["0", "9", "x"])

@@ -1,0 +1,109 @@
+"""The gallery in a real browser: drawn pictures are found, rated by keyboard, compared, put on a board, packed, deleted
+and brought back; training pictures are kept and thrown away."""
+
+import time
+import zipfile
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import TRAINING_SECONDS, ask
+
+pytestmark = pytest.mark.browser
+LONG = 60_000
+
+
+def drawn(live: str, path: str, body: dict[str, object]) -> str:
+    """Asks for pictures over the API and waits until they are there; the request's id."""
+    job = str(ask(live, path, body)["id"])
+    deadline = time.monotonic() + TRAINING_SECONDS
+    while (state := ask(live, f"/api/generation/{job}")["status"]) != "completed":
+        assert state in {"queued", "running"} and time.monotonic() < deadline, state
+        time.sleep(0.5)
+    return job
+
+
+@pytest.fixture(scope="module")
+def made(live: str) -> str:
+    config = {"prompt": "a gallery portrait", "base_model": "pocket", "steps": 2, "seed": 5}
+    return drawn(live, "/api/generation", {"config": config, "count": 3})
+
+
+def tiles(page: Page) -> Locator:
+    return page.get_by_test_id("output-gallery").locator(".tile")
+
+
+def opened(page: Page) -> None:
+    """The pictures of this module alone, newest first."""
+    page.goto("/pictures?q=gallery+portrait")
+    expect(tiles(page)).to_have_count(3, timeout=LONG)
+
+
+def test_hearts_and_stars_are_given_by_keyboard_in_the_grid_and_in_the_viewer(page: Page, made: str) -> None:
+    opened(page)
+    first = tiles(page).first
+    first.locator("a").first.focus()
+    page.keyboard.press("4")
+    expect(first.locator(".tile-badge")).to_contain_text("4", timeout=LONG)
+    expect(first.locator("a").first).to_be_focused()
+    page.keyboard.press("Enter")
+    panel = page.locator("[data-viewer-panel]")
+    expect(panel).to_contain_text("a gallery portrait", timeout=LONG)
+    page.keyboard.press("f")
+    expect(panel.locator("[aria-pressed=true]")).to_be_visible(timeout=LONG)
+    page.keyboard.press("ArrowRight")
+    expect(panel.locator(".star-on")).to_have_count(0, timeout=LONG)
+    page.keyboard.press("Escape")
+    expect(first.locator(".tile-badge svg")).to_have_count(2)
+
+
+def test_two_chosen_pictures_are_compared_under_a_slider(page: Page, made: str) -> None:
+    opened(page)
+    for place in (0, 1):
+        tiles(page).nth(place).locator("a").first.click(modifiers=["Control"])
+    page.get_by_role("button", name="Compare").click()
+    slider = page.locator("#bulk-dialog [data-compare]")
+    expect(slider.locator("img")).to_have_count(2, timeout=LONG)
+    slider.get_by_role("slider").fill("20")
+    assert slider.evaluate("element => element.style.getPropertyValue('--at')") == "20%"
+
+
+def test_chosen_pictures_go_on_a_board_and_into_an_archive(page: Page, made: str) -> None:
+    opened(page)
+    tiles(page).first.locator("a").first.click(modifiers=["Control"])
+    tiles(page).nth(2).locator("a").first.click(modifiers=["Shift"])
+    page.get_by_role("button", name="Board…").click()
+    page.locator("#board-name").fill("Walked")
+    page.keyboard.press("Enter")
+    expect(page.locator("#filter-board")).to_contain_text("Walked (3)", timeout=LONG)
+    page.locator(".select-bar summary", has_text="Download").click()
+    with page.expect_download(timeout=LONG) as waiting:
+        page.get_by_role("button", name="ZIP with recipes").click()
+    with zipfile.ZipFile(waiting.value.path()) as archive:
+        entries = [archive.read(name) for name in archive.namelist()]
+    assert len(entries) == 3 and all(b"a gallery portrait" in entry for entry in entries)
+
+
+def test_a_picture_deleted_in_the_viewer_comes_back(page: Page, made: str) -> None:
+    opened(page)
+    tiles(page).first.locator("a").first.click()
+    expect(page.locator("[data-viewer-panel]")).to_contain_text("Recipe", timeout=LONG)
+    page.keyboard.press("Delete")
+    expect(page.locator("[data-viewer-panel]")).to_contain_text("Undo brings it back", timeout=LONG)
+    page.keyboard.press("Escape")
+    expect(tiles(page)).to_have_count(2, timeout=LONG)
+    page.get_by_role("button", name="Undo").click()
+    expect(tiles(page)).to_have_count(3, timeout=LONG)
+
+
+def test_training_pictures_are_kept_and_thrown_away_one_by_one(page: Page, live: str, trained: str) -> None:
+    mira = next(character for character in ask(live, "/api/characters") if character["name"] == "Mira")["id"]
+    drawn(live, f"/api/characters/{mira}/synthetic", {"count": 2})
+    page.goto(f"/characters/{mira}/synthetic")
+    staged = page.get_by_test_id("staging-area").locator(".staged")
+    expect(staged).to_have_count(2, timeout=LONG)
+    staged.first.get_by_role("button", name="Keep").click()
+    expect(staged).to_have_count(1, timeout=LONG)
+    staged.first.get_by_role("button", name="Discard").click()
+    expect(staged).to_have_count(0, timeout=LONG)
+    assert len(ask(live, f"/api/images?character={mira}&split=synthetic")["images"]) == 1
