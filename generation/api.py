@@ -15,8 +15,8 @@ from rest_framework.views import APIView
 
 from characters.access import get_character
 from characters.models import Character
-from generation import access, keeping, services, wearing
-from generation.models import Generation
+from generation import access, inputs, keeping, services, wearing
+from generation.models import Generation, Output
 from generation.serializers import GenerationJobSerializer, GenerationRequestSerializer, KeepSerializer, KeptSerializer
 from generation.wearing import Worn
 from isengard import files, storage
@@ -61,28 +61,44 @@ def chosen(lora_id: str | None) -> tuple[Character | None, Worn | None]:
     return worn.character, worn
 
 
-def start(asked: Any) -> Generation:
-    """What a request asks of the service, name by name; what nobody knows goes along to be refused there."""
-    config: dict[str, Any] = dict(asked["config"])
+def asked_of(given: dict[str, Any]) -> dict[str, Any]:
+    """A config as the service takes it, name by name; what nobody knows goes along to be refused there."""
+    config = dict(given)
     character, worn = chosen(config.pop("lora_id", None))
     more = [(wearing.get(row["id"]), row.get("strength")) for row in config.pop("more_loras", ())]
-    return services.start_generation(
-        prompt=config.pop("prompt"),
-        character=character,
-        worn=worn,
-        more=more,
-        base=config.pop("base_model", None) or "",
-        count=asked["count"],
-        batches=asked["batches"],
-        seed=config.pop("seed", None),
-        strength=config.pop("lora_strength", None),
-        styles=config.pop("styles", ()),
-        seeds=config.pop("seeds", "increment"),
-        aspect_ratio=config.pop("aspect_ratio", ""),
-        quality=config.pop("quality", ""),
-        values=config,
-        correlation_id=correlation.current(),
-    )
+    keys, source = inputs_of(config.pop("inputs", {}))
+    return {
+        "prompt": config.pop("prompt"),
+        "character": character,
+        "worn": worn,
+        "more": more,
+        "base": config.pop("base_model", None) or "",
+        "seed": config.pop("seed", None),
+        "strength": config.pop("lora_strength", None),
+        "styles": config.pop("styles", ()),
+        "seeds": config.pop("seeds", "increment"),
+        "aspect_ratio": config.pop("aspect_ratio", ""),
+        "quality": config.pop("quality", ""),
+        "tool": config.pop("tool", "draw"),
+        "inputs": keys,
+        "source": source,
+        "values": config,
+    }
+
+
+def inputs_of(given: dict[str, str]) -> tuple[dict[str, str], Output | None]:
+    """Keys of what a tool is given, and the drawn picture among them that is the source: `gen-…:0` names one."""
+    keys: dict[str, str] = {}
+    source = None
+    for name, word in given.items():
+        job, _, index = word.partition(":")
+        if not (index.isdecimal() and len(index) < 6):
+            keys[name] = word
+            continue
+        output = access.get_output(job, int(index))
+        keys[name] = inputs.of_output(output)
+        source = output if name == "source" else source
+    return keys, source
 
 
 class GenerationListView(APIView):
@@ -118,7 +134,10 @@ class GenerationListView(APIView):
         """Asks for pictures: one prompt, `count` seeds that follow one another."""
         asked = GenerationRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        generation = start(asked.validated_data)
+        request_facts = {name: asked.validated_data[name] for name in ("count", "batches")}
+        generation = services.start_generation(
+            **asked_of(asked.validated_data["config"]), **request_facts, correlation_id=correlation.current()
+        )
         return Response(GenerationJobSerializer(generation).data, status=201)
 
 

@@ -15,9 +15,13 @@ from generation.api import (
 )
 from generation.compose_api import CancelAllView, RecallView, StylesView, StyleView, WildcardsView
 from generation.parity_api import RepeatSampleView
+from generation.tools_api import GridView, InputsView, ToolsView
 
 urlpatterns = [
     path("", include("generation.gallery.api_urls")),
+    path("generation/tools", ToolsView.as_view(), name="api-tools"),
+    path("generation/inputs", capped(InputsView.as_view()), name="api-inputs"),
+    path("generation/grid", GridView.as_view(), name="api-grid"),
     path("generation/styles", StylesView.as_view(), name="api-styles"),
     path("generation/styles/<str:name>", StyleView.as_view(), name="api-style"),
     path("generation/wildcards", WildcardsView.as_view(), name="api-wildcards"),

@@ -3,13 +3,17 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 
 from generation import grid, shapes, styles, wearing, wildcards
 from generation.composing import MAX_PROMPT, SEED_MODES
+from generation.given import Given
 from generation.services import MAX_BATCHES, MAX_COUNT
 from generation.shapes import Shape
 from generation.wearing import Worn
-from isengard.engine import catalog
+from isengard.engine import catalog, tools
+from isengard.engine.guides import found
+from isengard.engine.params import Param
 from isengard.forms import field_for, values
 
 # Shown in the form's own words; the rest of the base's knobs are behind "more".
@@ -57,18 +61,49 @@ class GenerateForm(forms.Form):
     )
     seeds = forms.ChoiceField(required=False, choices=list(SEED_MODES.items()), initial="increment")
 
-    def __init__(self, *args: Any, base: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, base: str, given: Given | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **{"auto_id": "%s", **kwargs})
-        self.base = catalog.get(base)
-        self.params = catalog.generation_params(base)
+        self.base, self.given = catalog.get(base), given or Given()
+        self.tool, self.sized = self.given.facts, self.given.facts.sized == "request"
+        self.params = tools.params(self.tool.key, self.base)
+        self.guides = self._guides()
         self.offered = {worn.key: worn for worn in wearing.offered(base)}
         self.known_styles = styles.every()
         self.wildcards = wildcards.names()
-        for param in self.params:
+        for param in (*self.params, *self.guide_params()):
             self.fields[param.name] = field_for(param)
         self._add_wearing()
         self._add_choices()
         self._add_grid()
+
+    def _guides(self) -> list[dict[str, Any]]:
+        """Control and reference picture, each with the reason why it cannot be used here, if so."""
+        rows = self.given.guides()
+        return [row | {"reason": found.why_not(row["input"].name, self.base, settings.MODELS_DIR)} for row in rows]
+
+    def guide_params(self) -> tuple[Param, ...]:
+        """Knobs of the guides that can be used here."""
+        return found.params({row["input"].name for row in self.guides if not row["reason"]})
+
+    def guide_fields(self) -> list[forms.BoundField]:
+        return [self[param.name] for param in self.guide_params()]
+
+    def tool_fields(self) -> list[forms.BoundField]:
+        """The tool's own knobs, the plain ones."""
+        return [self[param.name] for param in tools.own_params(self.tool.key, self.base) if not param.expert]
+
+    @property
+    def source(self) -> dict[str, Any] | None:
+        """The picture that the tool works on, once it is chosen."""
+        return next((row for row in self.given.rows() if row["input"].name == "source" and row["key"]), None)
+
+    @property
+    def paints(self) -> bool:
+        """Whether a mask is painted in this form."""
+        return self.source is not None and any(one.kind == "mask" for one in self.tool.inputs)
+
+    def tool_choices(self) -> list[tools.Tool]:
+        return list(tools.TOOLS.values())
 
     def _add_wearing(self) -> None:
         self.fields["lora"] = _wearing_field(self.offered, f"Nobody: {self.base.label} alone")
@@ -133,11 +168,13 @@ class GenerateForm(forms.Form):
         return asked if asked in {one.key for one in shapes.QUALITIES} else shapes.USUAL
 
     def more_fields(self) -> list[forms.BoundField]:
-        return [self[param.name] for param in self.params if param.name not in OWN]
+        shown = {*OWN, *(field.name for field in self.tool_fields())}
+        return [self[param.name] for param in self.params if param.name not in shown]
 
     def more_wrong(self) -> bool:
         """A section with an error must not be shut."""
-        own = (self["width"], self["height"], self["seed"], self["seeds"], self["batches"])
+        size = (self["width"], self["height"]) if self.sized else ()
+        own = (*size, self["seed"], self["seeds"], self["batches"])
         return any(field.errors for field in (*own, *self.more_fields()))
 
     def lora_rows(self) -> list[tuple[forms.BoundField, forms.BoundField]]:
@@ -149,6 +186,8 @@ class GenerateForm(forms.Form):
     def shape_choices(self) -> list[dict[str, Any]]:
         """The shapes in the quality's sizes, with the one that the form means marked."""
         asked = str(self["shape"].value() or "")
+        if not self.sized:
+            return []
         size = (str(self["width"].value()), str(self["height"].value()))
         offered = shapes.shapes_for(self.base, self.tier())
         here = [shape for shape in offered if asked == shape.ratio or (not asked and size == _sides(shape))]
@@ -191,6 +230,9 @@ class GenerateForm(forms.Form):
             "aspect_ratio": "" if shape == CUSTOM else shape,
             "quality": cleaned["quality"],
             "values": self.picture_values(),
+            "tool": self.tool.key,
+            "inputs": self.given.keys,
+            "source": self.given.origin,
         }
 
     def _more(self) -> list[tuple[Worn, float | None]]:
@@ -204,7 +246,8 @@ class GenerateForm(forms.Form):
         others = {"seed", "count", "lora_strength"}
         if self.cleaned_data["shape"] not in ("", CUSTOM):
             others |= {"width", "height"}
-        return {name: value for name, value in values(self.params, self.cleaned_data).items() if name not in others}
+        known = (*self.params, *found.params(set(self.given.keys)))
+        return {name: value for name, value in values(known, self.cleaned_data).items() if name not in others}
 
 
 def _axis_values(kind: str, value: Any) -> tuple[str, ...]:

@@ -6,27 +6,25 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from generation import access, grid, shown
-from generation.forms import GenerateForm
 from generation.models import Generation
-from generation.views import refuse_or
+from generation.views import posted_form, refuse_or
 from isengard.errors import NotFound
 from isengard.htmx import redirect_to, render_page
 from isengard.logs import correlation
-from training import bases
 
 
 @require_POST
 def start(request: HttpRequest) -> HttpResponse:
     """Every combination of what the form's grid fields name; a refusal brings the form back with its words."""
-    base = bases.find(request.POST.get("base", "") or bases.default_key()).key
-    form = GenerateForm(request.POST, base=base)
+    form = posted_form(request)
 
     def begin() -> HttpResponse:
         asked = {name: value for name, value in form.asked().items() if name not in ("count", "batches", "seeds")}
-        made = grid.start_grid(axes=form.axes(), base=base, correlation_id=correlation.current(), **asked)
+        axes, base = form.axes(), form.base.key
+        made = grid.start_grid(axes=axes, base=base, correlation_id=correlation.current(), **asked)
         return redirect_to(request, reverse("generation:grid", args=[made.job.public_id]))
 
-    return refuse_or(request, form, base, begin)
+    return refuse_or(request, form, begin)
 
 
 def _grid(public_id: str) -> Generation:

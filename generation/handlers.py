@@ -7,7 +7,7 @@ from typing import Any
 from django.urls import reverse
 from PIL import Image
 
-from generation import services, wearing
+from generation import inputs, services, wearing
 from generation.models import THUMB_SIZE, Generation, Output
 from isengard import storage
 from isengard.engine.errors import EngineError
@@ -41,6 +41,8 @@ class GenerationHandler:
             params={name: value for name, value in generation.params.items() if name not in OF_REQUEST},
             loras=tuple(worn.of(entry) for entry in services.worn_by(generation)),
             recipe=_recipe(generation),
+            tool=generation.tool,
+            inputs=inputs.files(generation),
             variants=tuple(_variant(own, worn) for own in generation.variants),
         ).to_dict()
 

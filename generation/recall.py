@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from generation import shapes, wearing
+from generation import inputs, shapes, wearing
 from generation.composing import MAX_PROMPT, SEEDS
 from generation.forms import CUSTOM, MORE_LORAS
+from generation.given import Given
 from generation.models import Generation
 from generation.services import worn_by
 from isengard.engine import catalog, recalled
@@ -25,6 +26,7 @@ class Recalled:
     values: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     program: str = "Isengard"
+    given: Given = field(default_factory=Given)
 
 
 def of_request(generation: Generation) -> Recalled:
@@ -40,7 +42,7 @@ def of_request(generation: Generation) -> Recalled:
     }
     if "negative_prompt" in generation.params and "negative_prompt" in written:
         values["negative_prompt"] = written["negative_prompt"]
-    return Recalled(generation.base, values)
+    return Recalled(generation.base, values, given=_given(generation))
 
 
 def of_picture(generation: Generation, index: int) -> Recalled:
@@ -55,7 +57,13 @@ def of_picture(generation: Generation, index: int) -> Recalled:
         "seed": seed,
         **_rows(worn_by(generation) if worn is None else worn),
     }
-    return Recalled(generation.base, _shaped(catalog.get(generation.base), values))
+    return Recalled(generation.base, _shaped(catalog.get(generation.base), values), given=_given(generation))
+
+
+def _given(generation: Generation) -> Given:
+    """The tool with its pictures, as far as they are still there."""
+    keys = {name: key for name, key in generation.inputs.items() if inputs.exists(key)}
+    return Given(generation.tool, keys, generation.source)
 
 
 def _frozen(generation: Generation) -> dict[str, Any]:

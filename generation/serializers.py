@@ -6,11 +6,12 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from generation import shapes, wearing
+from generation import grid, shapes, wearing
 from generation.composing import MAX_PROMPT, SEED_MODES
 from generation.models import Generation
 from generation.services import MAX_BATCHES, MAX_COUNT
-from isengard.engine import catalog, offers
+from isengard.engine import catalog, offers, tools
+from isengard.engine.guides import found as guides
 from training.serializers import KeepsUnknown, ProgressFields, param_fields
 
 
@@ -50,8 +51,18 @@ class GenerationConfigSerializer(KeepsUnknown):
         required=False, allow_null=True, max_length=40, help_text="the LoRA's own, else pocket or flux-dev by mode"
     )
 
+    tool = serializers.ChoiceField(
+        choices=[*tools.TOOLS], required=False, help_text="what makes the picture; draw unless told"
+    )
+    inputs = serializers.DictField(
+        child=serializers.CharField(max_length=100),
+        required=False,
+        help_text="what the tool is given, by name: an id of /generation/inputs, or a drawn picture as gen-…:0",
+    )
+
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        declared = param_fields(*(catalog.generation_params(key) for key in catalog.BASES))
+        every = [tools.params(tool, base) for base in catalog.BASES.values() for tool in tools.TOOLS]
+        declared = param_fields(*every, guides.PARAMS)
         declared.pop("count")
         toggles = {
             name: serializers.BooleanField(required=False, help_text=reason)
@@ -114,6 +125,7 @@ class GenerationJobSerializer(ProgressFields):
         more = [{name: entry[name] for name in ("id", "name", "strength")} for entry in row.more_loras]
         asked = {"styles": row.written.get("styles", []), "seeds": row.written.get("seeds", "increment")}
         own = {"prompt": row.prompt, "negative_prompt": "", "lora_id": lora, "more_loras": more}
+        own |= {"tool": row.tool, "inputs": row.inputs}
         return {**own, **asked, **row.params, **toggles}
 
     def get_output_paths(self, row: Generation) -> list[str]:
@@ -145,3 +157,42 @@ class StyleSerializer(serializers.Serializer[Any]):
     text = serializers.CharField(max_length=1000, help_text="with {prompt} where the user's words go")
     negative = serializers.CharField(max_length=1000, required=False, allow_blank=True, default="")
     own = serializers.BooleanField(read_only=True, help_text="kept by the user, so it can be deleted")
+
+
+class InputFileSerializer(serializers.Serializer[Any]):
+    file = serializers.FileField()
+    kind = serializers.ChoiceField(choices=["picture", "mask"], required=False, default="picture")
+
+
+class InputSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+
+
+class ToolInputSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    kind = serializers.CharField(help_text="picture or mask")
+    help = serializers.CharField()
+    required = serializers.BooleanField()  # type: ignore[assignment]
+    reason = serializers.CharField(help_text="why it cannot be given here; empty: it can")
+
+
+class ToolSerializer(serializers.Serializer[Any]):
+    key = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    help = serializers.CharField()
+    reason = serializers.CharField(help_text="why it cannot be used here; empty: it can")
+    inputs = ToolInputSerializer(many=True)
+    loras = serializers.IntegerField(help_text="how many it needs at least, in the order of the faces")
+    parameters = serializers.DictField()
+
+
+class AxisSerializer(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=[*grid.KINDS])
+    values = serializers.ListField(child=serializers.CharField(max_length=MAX_PROMPT, allow_blank=True), min_length=1)
+
+
+class GridRequestSerializer(serializers.Serializer[Any]):
+    config = GenerationConfigSerializer()
+    axes = AxisSerializer(many=True, help_text="columns, rows, tables")

@@ -8,14 +8,11 @@ from typing import Any
 from django.db import transaction
 
 from characters.models import Character
-from generation import composing, shapes, styles, wearing
+from generation import composing, knobs, wearing
 from generation.composing import MAX_PROMPT, SEEDS, Written
 from generation.models import Generation, Output
 from generation.wearing import Worn
 from isengard import storage
-from isengard.engine import catalog, offers
-from isengard.engine.catalog import Base
-from isengard.engine.params import Param
 from isengard.errors import Conflict, Invalid
 from isengard.jobs import services as jobs
 from isengard.jobs.models import Job, JobQuerySet
@@ -27,7 +24,6 @@ __all__ = ["MAX_COUNT", "MAX_PROMPT", "again", "delete_output", "delete_outputs"
 
 MAX_COUNT = 8
 MAX_BATCHES = 10
-UNWIRED = {name: reason for name, (_, reason) in offers.TOGGLES.items()}
 COPIED = (
     *("character", "lora", "lora_name", "base", "prompt", "count", "params", "tool", "inputs", "source"),
     *("more_loras", "variants", "written", "axes", "purpose"),
@@ -36,7 +32,8 @@ COPIED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A request as it comes in. `worn`: in place of a LoRA of `character`; `more`: further ones, with strengths."""
+    """A request as it comes in. `worn`: in place of a LoRA of `character`; `more`: further ones, with strengths;
+    `inputs`: keys of what the tool is given (generation.inputs), of which `source` is the picture here it came from."""
 
     prompt: str
     character: Character | None = None
@@ -52,6 +49,9 @@ class Asked:
     aspect_ratio: str = ""
     quality: str = ""
     purpose: str = Generation.Purpose.PICTURES
+    tool: str = "draw"
+    inputs: dict[str, str] = field(default_factory=dict)
+    source: Output | None = None
 
 
 def start_generation(
@@ -89,9 +89,10 @@ def prepared(asked: Asked) -> dict[str, Any]:
     _require_count("count", asked.count, MAX_COUNT)
     composing.require_prompt(asked.prompt)
     entries = _entries(main, asked, key)
-    params = _params(model, asked, entries[0]["strength"] if main else asked.strength)
     bases.require_drawable(key)
     bases.require_space()
+    knobs.require_tool(asked.tool, model, asked.inputs, len(entries))
+    params = knobs.cleaned(model, asked, entries[0]["strength"] if main else asked.strength)
     written = Written(asked.prompt, list(asked.styles), asked.seeds)
     of_lora = main is not None and main.lora is not None
     triggers = [worn.trigger for worn in _everything(main, asked)]
@@ -104,6 +105,9 @@ def prepared(asked: Asked) -> dict[str, Any]:
         "count": asked.count,
         "params": params,
         "purpose": asked.purpose,
+        "tool": asked.tool,
+        "inputs": asked.inputs,
+        "source": asked.source,
         "written": {**written.to_dict(), "negative_prompt": asked.values.get("negative_prompt") or ""},
         **_words(written, triggers, params, asked),
     }
@@ -141,54 +145,6 @@ def active_lora(character: Character) -> Lora:
 def _require_count(name: str, count: int, most: int) -> None:
     if not 1 <= count <= most:
         raise Invalid("bad_param", f"{name} is {count}, but must be from 1 to {most}.")
-
-
-def _params(base: Base, asked: Asked, strength: float | None) -> dict[str, Any]:
-    """Every parameter, validated; the seed stays open where none was given."""
-    values = {**_of_quality(base, asked), **asked.values, "seed": asked.seed, "lora_strength": strength}
-    given = {name: value for name, value in values.items() if value is not None and not _is_off(name, value)}
-    known = declared(base)
-    params = bases.clean(known, given, UNWIRED | _deaf(base))
-    for side in ("width", "height"):
-        _require_size(base, side, params[side])
-    if "negative_prompt" in params:
-        params["negative_prompt"] = styles.avoided(params["negative_prompt"], styles.chosen(list(asked.styles)))
-    return params
-
-
-def declared(base: Base) -> tuple[Param, ...]:
-    """The knobs of a request, its number of pictures aside."""
-    return tuple(param for param in catalog.generation_params(base.key) if param.name != "count")
-
-
-def _of_quality(base: Base, asked: Asked) -> dict[str, Any]:
-    """Sides and steps that the named shape and quality mean; what is given by number counts more."""
-    tier = asked.quality or shapes.USUAL
-    steps = {"steps": shapes.steps_of(base, tier)} if asked.quality else {}
-    if not asked.aspect_ratio:
-        return steps
-    shape = shapes.size_of(base, asked.aspect_ratio, tier)
-    return {"width": shape.width, "height": shape.height, **steps}
-
-
-def _deaf(base: Base) -> dict[str, str]:
-    """Why a base cannot be told what not to draw."""
-    if base.guidance == "true_cfg":
-        return {}
-    return {"negative_prompt": f"{base.label} draws with one prediction a step, so it cannot be told what to avoid."}
-
-
-def _is_off(name: str, value: Any) -> bool:
-    """A feature that we do not have, asked for as off, or an empty text: fine everywhere."""
-    return (name in UNWIRED and value is False) or value == ""
-
-
-def _require_size(base: Base, side: str, pixels: int) -> None:
-    """Other sizes would be cut silently to what the latents can hold."""
-    if pixels % base.multiple:
-        below = pixels - pixels % base.multiple
-        near = f"{below} or {below + base.multiple}"
-        raise Invalid("bad_param", f"{side} is {pixels}, but must be a multiple of {base.multiple}: {near}.")
 
 
 def submit(fields: dict[str, Any], correlation_id: str = "", **job: Any) -> Generation:

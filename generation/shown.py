@@ -6,14 +6,17 @@ from typing import Any
 from django.db.models import QuerySet
 from django.urls import reverse
 
+from generation import inputs, knobs
 from generation.models import Generation, Output
 from generation.wearing import Worn
 from isengard import storage
-from isengard.engine import catalog
+from isengard.engine import catalog, tools
 from isengard.jobs import services as jobs
 from training.models import Lora
 
 AS_TRAINED = 1.0
+# What one goes on with from a picture.
+GOING_ON = tuple(tool for tool in tools.TOOLS.values() if any(one.name == "source" for one in tool.inputs))
 
 
 def recent() -> QuerySet[Generation]:
@@ -39,7 +42,18 @@ def _card(generation: Generation, reason: str) -> dict[str, Any]:
         "reason": reason,
         "tiles": [_tile(generation, made.get(index), index) for index in range(generation.count)],
         "recipe": recipe(generation),
+        "tool": tools.get(generation.tool),
+        "size": _size(generation),
+        "going_on": GOING_ON,
     }
+
+
+def _size(generation: Generation) -> tuple[int, int]:
+    """Pixels of each picture, as far as they are known before it is drawn."""
+    source = generation.inputs.get("source")
+    return tools.result_size(
+        generation.tool, catalog.get(generation.base), generation.params, inputs.size_of(source) if source else None
+    )
 
 
 def _tile(generation: Generation, output: Output | None, index: int) -> dict[str, Any]:
@@ -62,8 +76,9 @@ def _preview(generation: Generation, index: int) -> str:
 
 def recipe(generation: Generation) -> list[tuple[str, str]]:
     """What made the picture, in the order a person asks for it."""
-    declared = catalog.generation_params(generation.base)
-    rows = [("Base model", catalog.get(generation.base).label)]
+    base = catalog.get(generation.base)
+    declared = knobs.declared(base, generation.tool, generation.inputs)
+    rows = [("Base model", base.label), ("Tool", tools.get(generation.tool).label)]
     if generation.lora is not None or generation.lora_name:
         rows.append(("Character", str(generation.lora or generation.lora_name)))
     rows += [(entry["name"], f"strength {entry['strength']:g}") for entry in generation.more_loras]

@@ -7,18 +7,23 @@ from characters.uploads import capped
 from generation import grid_views, parity_views, views
 
 # The cap must be there before anybody reads the body, and the check of the token does.
-RECALL = csrf_exempt(capped(csrf_protect(views.recall_file)))
+CREATE, ATTACH, RECALL, START_GRID = (
+    csrf_exempt(capped(csrf_protect(view)))
+    for view in (views.create, views.attach, views.recall_file, grid_views.start)
+)
 
 app_name = "generation"
 urlpatterns = [
     path("", include("generation.gallery.urls")),
-    path("generate", views.create, name="create"),
+    path("generate", CREATE, name="create"),
     path("generate/hint", views.hint, name="hint"),
     path("generate/frame", views.frame, name="frame"),
+    path("generate/attach", ATTACH, name="attach"),
+    path("generate/inputs/<str:key>", views.input_file, name="input"),
     path("generate/recall", RECALL, name="recall"),
     path("generate/styles", views.keep_style, name="keep-style"),
     path("generate/styles/delete", views.delete_style, name="delete-style"),
-    path("generate/grid", grid_views.start, name="start-grid"),
+    path("generate/grid", START_GRID, name="start-grid"),
     path("generate/<id:public_id>/grid", grid_views.page, name="grid"),
     path("generate/<id:public_id>/grid.html", grid_views.download, name="grid-file"),
     path("generate/cancel", views.cancel_all, name="cancel-all"),

@@ -3,18 +3,20 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from characters import photos
-from generation import access, keeping, recall, services, shown, styles, wearing
+from generation import access, given, inputs, keeping, recall, services, shown, styles, wearing
 from generation.forms import GenerateForm
 from generation.gallery import binning
 from generation.gallery.answers import undo_url
+from generation.given import Given
 from generation.models import Generation, Output
 from generation.recall import Recalled
+from isengard import files, storage
 from isengard.engine import catalog
 from isengard.errors import DomainError, Invalid
 from isengard.htmx import is_fragment, redirect_to, render_page, toast
@@ -33,25 +35,58 @@ def create(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         form, base = _fresh_form(request.GET)
         return render(request, "generation/create.html", form_context(request, form, base))
-    base = _base(request.POST.get("base", ""))
-    form = GenerateForm(request.POST, base=base)
+    form = posted_form(request)
 
     def begin() -> HttpResponse:
-        made = services.start_generation(**form.asked(), base=base, correlation_id=correlation.current())
+        made = services.start_generation(**form.asked(), base=form.base.key, correlation_id=correlation.current())
         return _started(request, made)
 
-    return refuse_or(request, form, base, begin)
+    return refuse_or(request, form, begin)
 
 
-def refuse_or(request: HttpRequest, form: GenerateForm, base: str, begin: Callable[[], HttpResponse]) -> HttpResponse:
+def posted_form(request: HttpRequest) -> GenerateForm:
+    """The form as it was sent, its pictures kept; a picture that is refused is an error of the form."""
+    base, tool = _base(request.POST.get("base", "")), given.tool_of(request.POST.get("tool", ""))
+    try:
+        pictures = given.received(tool, request.POST, request.FILES)
+    except DomainError as error:
+        form = GenerateForm(request.POST, base=base, given=Given(tool))
+        form.add_error(None, error.message)
+        return form
+    return GenerateForm(request.POST, base=base, given=pictures)
+
+
+def refuse_or(request: HttpRequest, form: GenerateForm, begin: Callable[[], HttpResponse]) -> HttpResponse:
     """What `begin` answers to a right form; else the form again, with its words and the reason."""
     if form.is_valid():
         try:
             return begin()
         except DomainError as error:
             form.add_error(None, error.message)
+    return _form_page(request, form, status=422)
+
+
+def _form_page(request: HttpRequest, form: GenerateForm, notes: Sequence[str] = (), status: int = 200) -> HttpResponse:
     template = "generation/form.html" if is_fragment(request) else "generation/create.html"
-    return render(request, template, form_context(request, form, base), status=422)
+    return render(request, template, form_context(request, form, form.base.key, notes), status=status)
+
+
+@require_POST
+def attach(request: HttpRequest) -> HttpResponse:
+    """The form with another tool, or with a picture that was just chosen; nothing is judged yet."""
+    sent = posted_form(request)
+    names = [name for name in sent.fields if name in request.POST]
+    lists = {"styles", "grid_lora"}
+    words = {name: request.POST.getlist(name) if name in lists else request.POST[name] for name in names}
+    form = GenerateForm(initial=words, base=sent.base.key, given=sent.given)
+    return _form_page(request, form, [str(error) for error in sent.non_field_errors()])
+
+
+@require_GET
+def input_file(request: HttpRequest, key: str) -> HttpResponseBase:
+    """A picture that a tool was given."""
+    kind = "image/jpeg" if key.endswith(".jpg") else "image/png"
+    return files.respond(request, storage.key_of(inputs.path_of(key)), kind)
 
 
 def _started(request: HttpRequest, generation: Generation) -> HttpResponse:
@@ -68,14 +103,15 @@ def _base(wanted: str) -> str:
 
 def _fresh_form(query: QueryDict) -> tuple[GenerateForm, str]:
     """An empty form, or one filled from an earlier recipe, for the LoRA or character that the link names."""
+    tool = given.tool_of(str(query.get("tool", "")))
     if (found := _recalled(query)) is not None:
-        return GenerateForm(base=found.base, initial=found.values), found.base
+        return GenerateForm(base=found.base, initial=found.values, given=found.given), found.base
     lora = _linked_lora(query)
     base = _base(query.get("base") or (lora.base if lora else ""))
     initial: dict[str, Any] = {"lora": lora.public_id if lora else None}
     if lora:
         initial |= {"lora_strength": lora.default_strength, "prompt": f"a photo of {lora.trigger_word}"}
-    return GenerateForm(base=base, initial=initial), base
+    return GenerateForm(base=base, initial=initial, given=Given(tool)), base
 
 
 def _recalled(query: QueryDict) -> Recalled | None:
@@ -87,7 +123,16 @@ def _recalled(query: QueryDict) -> Recalled | None:
     found = recall.of_picture(source, int(one)) if one.isdecimal() and len(one) < 5 else recall.of_request(source)
     if "seed" in query:
         found.values["seed"] = query["seed"]
+    if "tool" in query:
+        found.given = _going_on(given.tool_of(str(query["tool"])), source, one)
     return found
+
+
+def _going_on(tool: str, source: Generation, index: str) -> Given:
+    """A tool that goes on with a picture of a request, the first one unless told."""
+    number = int(index) if index.isdecimal() and len(index) < 5 else 0
+    output = source.outputs.filter(index=number).select_related("generation__job").first()
+    return given.of_picture(tool, output) if output else Given(tool)
 
 
 def _linked_lora(query: QueryDict) -> Lora | None:
@@ -105,7 +150,7 @@ def form_context(request: HttpRequest, form: GenerateForm, base: str, notes: Seq
         "form": form,
         "base": catalog.get(base),
         "bases": training.base_choices(base, for_training=False),
-        "linked": bool(request.GET) or bool(notes),
+        "linked": bool(set(request.GET) - {"tool"}) or bool(notes),
         "chosen": wearing.find(str(form["lora"].value() or "")),
         "has_loras": bool(form.offered),
         "notes": notes,
@@ -150,9 +195,7 @@ def recall_file(request: HttpRequest) -> HttpResponse:
     with photos.received(file) as (path, _):
         found = recall.of_file(path, base)
     form = GenerateForm(base=found.base, initial=found.values)
-    said = [f"Filled from a picture made by {found.program}.", *found.notes]
-    template = "generation/form.html" if is_fragment(request) else "generation/create.html"
-    return render(request, template, form_context(request, form, found.base, said))
+    return _form_page(request, form, [f"Filled from a picture made by {found.program}.", *found.notes])
 
 
 @require_POST

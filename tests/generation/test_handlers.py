@@ -44,7 +44,8 @@ def test_the_spec_survives_the_way_to_the_engine(asked: Generation) -> None:
 def test_the_spec_holds_seeds_lora_and_the_engines_own_parameters(asked: Generation) -> None:
     spec = HANDLER.spec(asked.job)
     assert spec["seeds"] == (5, 6) and spec["prompt"] == "ohwxmira, smiling"
-    assert set(spec["params"]) == {"width", "height", "steps", "guidance_scale", "negative_prompt"}
+    known = {"width", "height", "steps", "guidance_scale", "negative_prompt", "tiled_decoding"}
+    assert set(spec["params"]) == known
     assert spec["loras"][0]["strength"] == 0.8 and Path(spec["loras"][0]["path"]).is_file()
 
 

@@ -81,7 +81,7 @@ def test_a_size_between_the_multiples_is_refused_with_its_neighbours(db: None, v
 
 
 def test_a_feature_that_is_not_there_is_refused_with_the_reason(db: None, volume: Path) -> None:
-    with pytest.raises(Invalid, match="face detection") as caught:
+    with pytest.raises(Invalid, match="face_refine") as caught:
         services.start_generation(prompt="a woman", values={"use_facedetailer": True})
     assert caught.value.code == "unsupported_param"
 
