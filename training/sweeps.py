@@ -57,7 +57,7 @@ def _values(param: Param, values: Sequence[Any]) -> list[Any]:
     try:
         found = [param.clean(value) for value in values if value not in (None, "")]
     except BadParam as error:
-        raise Invalid("bad_param", str(error)) from error
+        raise Invalid("bad_grid", f"{param.label}: {error}") from error
     if len(set(found)) < len(found):
         raise Invalid("bad_grid", f"A value of {param.label} is there twice.")
     if not found:

@@ -177,17 +177,23 @@ def _plan(form: StartForm, base: str, photos: int) -> dict[str, Any]:
         return {"problem": wrong}
     given = form.training_values() if form.is_bound else values(form.params, form.initial)
     try:
+        _grid(form, base)
         params = services.training_params(base, given)
         return {"found": planning.preview(base, _preset(form), params, photos or presets.USUAL_PHOTOS)}
     except DomainError as error:
         return {"problem": error.message}
 
 
+def _grid(form: StartForm, base: str) -> sweeps.Axes:
+    """The values that the form would compare, none where it starts one training. Invalid: they make no sense."""
+    axes = form.axes() if form.is_bound else {}
+    return sweeps.cleaned(base, axes) if axes else {}
+
+
 def _runs(form: StartForm, base: str) -> int:
     """How many trainings the form would start; 1 as long as its grid makes no sense."""
     try:
-        axes = form.axes()
-        return sweeps.size(sweeps.cleaned(base, axes)) if axes else 1
+        return sweeps.size(_grid(form, base))
     except DomainError:
         return 1
 

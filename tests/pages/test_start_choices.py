@@ -96,6 +96,13 @@ def test_a_grid_that_is_half_said_is_refused_at_its_field(
     assert f'id="{field}_error"' in page and said in page and 'data-remember="grid" open' in page
 
 
+def test_a_value_that_cannot_be_is_said_in_the_plan_and_at_its_field(client: Client, mira: Character) -> None:
+    asked = started(mira, grid_1="lora_rank", grid_1_values="8, 3")
+    assert "must be one of 4, 8, 16" in text(client.get(reverse("training:plan"), asked))
+    answer = client.post(reverse("training:start"), asked)
+    assert answer.status_code == 422 and "LoRA rank" in answer.context["form"].errors["grid_1_values"][0]
+
+
 def test_the_plan_says_how_many_trainings_a_grid_is(client: Client, mira: Character) -> None:
     assert "4 trainings are started" in text(client.get(reverse("training:plan"), {**started(mira), **GRID}))
 

@@ -33,7 +33,7 @@ def address(sweep: TrainingSweep, name: str = "sweep") -> str:
 
 def test_each_training_stands_with_its_values(client: Client, sweep: TrainingSweep) -> None:
     page = text(client.get(address(sweep)))
-    assert "Comparing lora rank" in page and all(run.job.public_id in page for run in runs(sweep))
+    assert "Comparing LoRA rank" in page and all(run.job.public_id in page for run in runs(sweep))
     assert "run1:1 (8):run-1,run2:2 (16):run-2" in page
 
 
