@@ -13,6 +13,7 @@ ENGINE = [
     "offers",
     "params",
     "specs",
+    "tools",
     "events",
     "gauges",
     "retention",

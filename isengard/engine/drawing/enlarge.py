@@ -2,6 +2,7 @@
 
 The networks: rrdb.py. Knows no base model, no prompt."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +17,24 @@ LANCZOS = Image.Resampling.LANCZOS
 TILE, AROUND = 256, 16
 
 
+def _go_on() -> None:
+    pass
+
+
 def enlarged(
-    source: Image.Image, size: tuple[int, int], upscaler: str, device: torch.device
+    source: Image.Image, size: tuple[int, int], upscaler: str, device: torch.device, pause: Callable[[], None] = _go_on
 ) -> tuple[Image.Image, str]:
-    """The picture at `size` (width, height), and what made it so. EngineError upscaler_unusable."""
+    """The picture at `size` (width, height), and what made it so. EngineError upscaler_unusable.
+
+    `pause` is called before each tile and may raise to leave."""
     if not upscaler:
         return source.resize(size, LANCZOS), "Lanczos (no upscaling model here)"
-    larger = _by_network(source, Path(upscaler), device)
+    larger = _by_network(source, Path(upscaler), device, pause)
     return larger.resize(size, LANCZOS) if larger.size != size else larger, f"model {Path(upscaler).stem}"
 
 
 @torch.no_grad()
-def _by_network(source: Image.Image, path: Path, device: torch.device) -> Image.Image:
+def _by_network(source: Image.Image, path: Path, device: torch.device, pause: Callable[[], None]) -> Image.Image:
     model = rrdb.load(path, device)
     pixels = torch.from_numpy(np.array(source, np.float32)).permute(2, 0, 1)[None] / 255
     _, _, height, width = pixels.shape
@@ -35,6 +42,7 @@ def _by_network(source: Image.Image, path: Path, device: torch.device) -> Image.
     result = torch.empty(1, 3, height * scale, width * scale)
     for top in range(0, height, TILE):
         for left in range(0, width, TILE):
+            pause()
             above, before = max(top - AROUND, 0), max(left - AROUND, 0)
             part = pixels[:, :, above : top + TILE + AROUND, before : left + TILE + AROUND]
             large = model(part.to(device)).float().cpu()
