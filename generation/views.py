@@ -17,7 +17,7 @@ from generation.given import Given
 from generation.models import Generation, Output
 from generation.recall import Recalled
 from isengard import files, storage
-from isengard.engine import catalog
+from isengard.engine import catalog, tools
 from isengard.errors import DomainError, Invalid
 from isengard.htmx import is_fragment, redirect_to, render_page, toast
 from isengard.jobs import services as jobs
@@ -27,6 +27,8 @@ from training import shown as training
 from training.models import Lora
 
 PAGE = 12
+# Fields of the form that hold several values.
+SEVERAL = ("styles", "grid_lora")
 
 
 @require_http_methods(["GET", "POST"])
@@ -44,9 +46,9 @@ def create(request: HttpRequest) -> HttpResponse:
     return refuse_or(request, form, begin)
 
 
-def posted_form(request: HttpRequest) -> GenerateForm:
+def posted_form(request: HttpRequest, tool: str = "") -> GenerateForm:
     """The form as it was sent, its pictures kept; a picture that is refused is an error of the form."""
-    base, tool = _base(request.POST.get("base", "")), given.tool_of(request.POST.get("tool", ""))
+    base, tool = _base(request.POST.get("base", "")), given.tool_of(tool or request.POST.get("tool", ""))
     try:
         pictures = given.received(tool, request.POST, request.FILES)
     except DomainError as error:
@@ -73,13 +75,20 @@ def _form_page(request: HttpRequest, form: GenerateForm, notes: Sequence[str] = 
 
 @require_POST
 def attach(request: HttpRequest) -> HttpResponse:
-    """The form with another tool, or with a picture that was just chosen; nothing is judged yet."""
-    sent = posted_form(request)
-    names = [name for name in sent.fields if name in request.POST]
-    lists = {"styles", "grid_lora"}
-    words = {name: request.POST.getlist(name) if name in lists else request.POST[name] for name in names}
+    """The form with another tool (`to`), or with a picture that was just chosen; nothing is judged yet."""
+    before = given.tool_of(request.POST.get("tool", ""))
+    sent = posted_form(request, request.POST.get("to", ""))
+    # Knobs of one name mean other things to another tool, which has defaults of its own.
+    stale = {param.name for param in tools.own_params(before, sent.base)} if sent.tool.key != before else set()
+    words = {name: _sent(request.POST, name) for name in sent.fields if name in request.POST and name not in stale}
     form = GenerateForm(initial=words, base=sent.base.key, given=sent.given)
-    return _form_page(request, form, [str(error) for error in sent.non_field_errors()])
+    context = form_context(request, form, sent.base.key, [str(error) for error in sent.non_field_errors()])
+    template = "generation/form.html" if is_fragment(request) else "generation/create.html"
+    return render(request, template, {**context, "linked": True})
+
+
+def _sent(words: QueryDict, name: str) -> Any:
+    return words.getlist(name) if name in SEVERAL else words[name]
 
 
 @require_GET

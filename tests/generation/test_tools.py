@@ -153,6 +153,14 @@ def test_a_chosen_file_comes_back_with_the_form_and_its_words(client: Client, db
     assert client.get(reverse("generation:input", args=[key])).headers["Content-Type"] == "image/png"
 
 
+def test_another_tool_keeps_the_words_and_has_its_own_defaults(client: Client, db: None, volume: Path) -> None:
+    sent = {"prompt": "my words", "base": "pocket", "tool": "inpaint", "to": "upscale", "denoise": "0.99", "steps": "7"}
+    form = client.post(reverse("generation:attach"), sent, headers=HTMX).context["form"]
+    usual = next(param.default for param in form.params if param.name == "denoise")
+    assert (form.tool.key, form["prompt"].value(), form["steps"].value()) == ("upscale", "my words", "7")
+    assert form["denoise"].value() == usual
+
+
 def test_painted_masks_are_drawn_with(client: Client, db: None, volume: Path) -> None:
     sent = {**ASK, "tool": "inpaint", "key_source": keep(file()), "mask": mask()}
     assert client.post(CREATE, sent, headers=HTMX).status_code == 204

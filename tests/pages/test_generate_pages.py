@@ -98,6 +98,19 @@ def test_a_refused_value_is_said_at_its_field(client: Client, db: None, name: st
     assert "hats</textarea>" in page and "<html" not in page
 
 
+def test_markup_and_emoji_in_a_prompt_stay_words(client: Client, db: None) -> None:
+    prompt = "<script>alert('x')</script> 👩‍🚀 & \"quoted\""
+    client.post(CREATE, {**ASK, "prompt": prompt}, headers=HTMX)
+    page = text(client.get(CREATE))
+    assert Generation.objects.get().prompt == prompt and "<script>alert" not in page and "👩‍🚀" in page
+
+
+@pytest.mark.parametrize("wrong", [{"prompt": "x" * 50_000}, {"width": "17", "height": "99999", "shape": "custom"}])
+def test_far_too_much_is_refused_in_the_form(client: Client, db: None, wrong: dict[str, str]) -> None:
+    answer = client.post(CREATE, {**ASK, **wrong}, headers=HTMX)
+    assert answer.status_code == 422 and 'data-testid="error"' in text(answer) and not Generation.objects.exists()
+
+
 def test_a_section_with_an_error_is_open(client: Client, db: None) -> None:
     assert 'data-remember="generate-more" open' in text(client.post(CREATE, {**ASK, "steps": "0"}))
 
