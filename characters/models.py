@@ -77,10 +77,10 @@ class ImageQuerySet(models.QuerySet["ReferenceImage"]):
 
 
 class _Every(models.Manager["ReferenceImage"]):
-    """Rows in the bin too. The search column is only ever compared, so it is not read."""
+    """Rows in the bin too. The search column is only ever compared, and recipes are read on one photo's page."""
 
     def get_queryset(self) -> "models.QuerySet[ReferenceImage]":
-        return super().get_queryset().defer("words")
+        return super().get_queryset().defer("words", "recipe")
 
 
 class _Living(_Every):
@@ -128,6 +128,7 @@ class ReferenceImage(models.Model):
     size_bytes = models.PositiveBigIntegerField()
     split = models.CharField(max_length=12, choices=Split.choices, default=Split.TRAIN)
     made_by = models.CharField(max_length=20, blank=True, help_text="the generation a synthetic picture came from")
+    recipe = models.JSONField(null=True, blank=True, help_text="what a synthetic picture's own file told of its making")
     caption = models.TextField(max_length=2000, blank=True)
     verdict = models.CharField(
         max_length=12, choices=Verdict.choices, default=Verdict.UNCHECKED, help_text="written by the doctor only"

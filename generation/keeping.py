@@ -4,6 +4,7 @@ from characters.models import Character, ReferenceImage
 from characters.services import Upload, add_image
 from generation.models import Output
 from isengard import storage
+from isengard.engine.recipe import read_png
 from isengard.errors import Invalid, NotFound
 
 # The photo's own column.
@@ -38,6 +39,7 @@ def _copied(output: Output, to: Character) -> Upload:
                 caption=output.words[:LONGEST_CAPTION],
                 split=ReferenceImage.Split.SYNTHETIC,
                 made_by=made_by,
+                recipe=read_png(storage.absolute(output.file)),
             )
     except FileNotFoundError:
         raise NotFound("not_found", "The file of this picture is gone.") from None

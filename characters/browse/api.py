@@ -44,11 +44,11 @@ class TotalsView(APIView):
 
 
 class PhotoView(APIView):
-    @extend_schema(responses=shapes.ImageOut, tags=TAGS)
+    @extend_schema(responses=shapes.PhotoOut, tags=TAGS)
     def get(self, request: Request, image_id: str) -> Response:
-        return Response(shapes.ImageOut(access.get_photo(image_id)).data)
+        return Response(shapes.PhotoOut(access.get_photo(image_id)).data)
 
-    @extend_schema(request=shapes.ImageChange, responses=shapes.ImageOut, tags=TAGS)
+    @extend_schema(request=shapes.ImageChange, responses=shapes.PhotoOut, tags=TAGS)
     def patch(self, request: Request, image_id: str) -> Response:
         given, image = _cleaned(shapes.ImageChange(data=request.data)), access.get_photo(image_id)
         if "split" in given:
@@ -57,7 +57,7 @@ class PhotoView(APIView):
             services.set_tags(image, given["tags"])
         if "caption" in given:
             write(image=image, text=given["caption"], by="user")
-        return Response(shapes.ImageOut(access.get_photo(image_id)).data)
+        return Response(shapes.PhotoOut(access.get_photo(image_id)).data)
 
     # Said with its status: else a DELETE is described as one without a body.
     @extend_schema(responses={200: shapes.BinnedOut}, tags=TAGS)

@@ -40,6 +40,15 @@ class ImageOut(serializers.ModelSerializer[ReferenceImage]):
         return reverse("photos:page", args=[image.public_id])
 
 
+class PhotoOut(ImageOut):
+    """With what a synthetic photo was made with; null for others."""
+
+    recipe = serializers.JSONField(read_only=True)
+
+    class Meta(ImageOut.Meta):
+        fields = [*ImageOut.Meta.fields, "recipe"]
+
+
 class FilterIn(serializers.Serializer[Data]):
     """Which photos, in which order."""
 

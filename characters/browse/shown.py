@@ -72,6 +72,8 @@ def place(data: Any, character: Character | None = None) -> Place:
     return Place(Filter.of(data), hub=data.get("tab") == "photos" and bool(data.get("character")))
 
 
+# Of a synthetic photo's recipe, in the order a person asks for it.
+RECIPE = ("prompt", "negative_prompt", "model", "seed", "steps", "guidance_scale", "width", "height")
 # What other parts of the dataset do with a selection: the name of their address, words, icon, whether it is a dialog.
 BULK = (
     ("characters:examine-images", "Check again", "scan-face", False),
@@ -176,6 +178,14 @@ def made_url(image: ReferenceImage) -> str:
     if not image.made_by or not Job.objects.filter(public_id=image.made_by).exists():
         return ""
     return known("generation:detail", image.made_by)
+
+
+def recipe(image: ReferenceImage) -> list[tuple[str, str]]:
+    """What a synthetic photo was made with, in words; nested facts (the LoRAs) are told by their names."""
+    told = image.recipe or {}
+    facts = [(key.replace("_", " ").capitalize(), told[key]) for key in RECIPE if told.get(key) not in (None, "")]
+    loras = ", ".join(str(each.get("name")) for each in told.get("loras") or () if isinstance(each, dict))
+    return [(label, str(value)) for label, value in [*facts, *([("LoRAs", loras)] if loras else [])]]
 
 
 def photo_url(image: ReferenceImage, where: Place) -> str:

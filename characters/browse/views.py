@@ -132,7 +132,12 @@ def photo_tags(request: HttpRequest, public_id: str) -> HttpResponse:
             return redirect_to(request, reverse("photos:page", args=[public_id]))
         image.refresh_from_db(fields=["split", "tag_text"])
     names_worn = list(image.tags.order_by("name").values_list("name", flat=True))
-    context = {"image": image, "worn": names_worn, "splits": ReferenceImage.Split.choices}
+    context = {
+        "image": image,
+        "worn": names_worn,
+        "splits": ReferenceImage.Split.choices,
+        "recipe": shown.recipe(image),
+    }
     return render(request, "characters/photo/tags.html", context)
 
 

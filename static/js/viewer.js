@@ -1,37 +1,37 @@
 // Looking at pictures: PhotoSwipe (zoom, pan, swipe) inside the viewer's dialog, over the links of a [data-viewer] group;
 // arrows and space in grids, swipes, and the compare slider. Knows no page.
 
-const dialog = document.querySelector("#viewer");
-const part = (selector) => dialog.querySelector(selector);
+const dialog = document.querySelector("#viewer"), part = (selector) => dialog.querySelector(selector);
 const stage = part(".viewer-stage"), panel = part("[data-viewer-panel]"), steps = dialog.querySelectorAll("[data-viewer-step]");
 let shown = null, links = [];
 
 // A live page may have swapped the grid under the open viewer: then the same picture in the new one.
-function current() {
-  const link = links[shown.currIndex];
-  return link.isConnected ? link : document.querySelector(`[data-viewer-item][href="${CSS.escape(link.getAttribute("href"))}"]`) ?? link;
-}
+const current = (link = links[shown.currIndex]) => (link.isConnected ? link : document.querySelector(`[data-viewer-item][href="${CSS.escape(link.getAttribute("href"))}"]`) ?? link);
 // A tiny picture's tile is its smooth enlargement, which looks better than the browser's own; none is shown smaller than this.
 const LEAST = 2048;
 function slide(link) {
   const thumb = link.querySelector("img");
   const [width, height] = ["width", "height"].map((side) => Number(thumb.getAttribute(side)) || 0);
-  const ratio = (width || thumb.naturalWidth || 1) / (height || thumb.naturalHeight || 1);
-  const longest = Math.max(width, height, LEAST);
+  const ratio = (width || thumb.naturalWidth || 1) / (height || thumb.naturalHeight || 1), longest = Math.max(width, height, LEAST);
   const src = width && width < thumb.naturalWidth ? thumb.currentSrc : link.href;
   return { src, msrc: thumb.currentSrc, alt: thumb.alt, width: longest * Math.min(1, ratio), height: longest / Math.max(1, ratio) };
 }
 function tell() {
-  const link = current(), index = shown.currIndex;
+  const link = current(), index = shown.currIndex, template = link.dataset.panel && document.querySelector(link.dataset.panel);
   part("[data-viewer-count]").textContent = links.length > 1 ? `${index + 1} / ${links.length}` : "";
   part("[data-viewer-caption]").textContent = link.dataset.caption ?? "";
   part("[data-viewer-download]").href = link.dataset.download ?? link.href;
   for (const button of steps) button.disabled = !links[index + Number(button.dataset.viewerStep)];
-  const template = link.dataset.panel && document.querySelector(link.dataset.panel);
   panel.replaceChildren(...(template ? [template.content.cloneNode(true)] : []));
-  if (link.dataset.panelUrl) htmx.ajax("GET", link.dataset.panelUrl, { source: panel, target: panel });
+  // A grid of blocks scrolls along behind, so that its next block comes and can be stepped to.
+  if (link.dataset.panelUrl) (link.isConnected ? link : document.querySelector(`[data-block][hx-get*="${link.id.slice(2)}"]`))?.scrollIntoView({ block: "nearest" });
+  if (link.dataset.panelUrl) htmx.ajax("GET", link.dataset.panelUrl, { source: panel, target: panel }).catch(() => null); // taken back by the next step
   shown.updateSize();
 }
+htmx.onLoad((node) => {
+  const fresh = dialog.open && node.closest("[data-blocks][data-viewer]") ? [...node.querySelectorAll("[data-viewer-item]")].filter(({ href }) => !links.some((link) => link.href === href)) : [];
+  for (const link of fresh) { shown.options.dataSource.push(slide(link)); shown.refreshSlideContent(links.push(link) - 1); steps[1].disabled = false; }
+});
 async function open(link) {
   const { default: PhotoSwipe } = await import("../vendor/photoswipe/photoswipe.esm.min.js");
   links = [...(link.closest("[data-viewer]") ?? document).querySelectorAll("[data-viewer-item]")];
@@ -71,8 +71,7 @@ function viewerKey({ key }) {
 // Arrows in a grid go to the next tile of the row or the column; space opens it.
 const ARROWS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -1, ArrowDown: 1 };
 function neighbour(link, key) {
-  const left = (other) => Math.round(other.getBoundingClientRect().left);
-  const field = [...link.closest("[data-blocks], .photo-grid, .samples").querySelectorAll(".tile > a")];
+  const left = (other) => Math.round(other.getBoundingClientRect().left), field = [...link.closest("[data-blocks], .photo-grid, .samples").querySelectorAll(".tile > a")];
   const line = /Up|Down/.test(key) ? field.filter((other) => left(other) === left(link)) : field;
   return line[line.indexOf(link) + ARROWS[key]];
 }

@@ -1,6 +1,10 @@
 """Pictures that become photos: what they carry along, and what is refused."""
 
+import json
+
 import pytest
+from django.test import Client
+from PIL.PngImagePlugin import PngInfo
 from rest_framework.test import APIClient
 
 from characters.models import Character
@@ -10,6 +14,7 @@ from isengard import storage
 from isengard.errors import Invalid, NotFound
 from tests.pages.rows import pictured
 from tests.people import make_lora
+from tests.pictures import encoded
 
 
 @pytest.fixture
@@ -22,6 +27,17 @@ def test_a_kept_picture_says_what_made_it(made: Output, mira: Character) -> None
     photo = keep_as_photo(output=made).image
     assert (photo.character, photo.split, photo.made_by) == (mira, "synthetic", made.generation.job.public_id)
     assert photo.caption == made.generation.prompt
+
+
+def test_a_kept_picture_keeps_its_recipe_when_its_request_is_gone(client: Client, made: Output) -> None:
+    info = PngInfo()
+    info.add_itxt("isengard", json.dumps({"version": 1, "prompt": "a portrait", "seed": 7, "steps": 20}))
+    storage.absolute(made.file).write_bytes(encoded(pnginfo=info))
+    photo = keep_as_photo(output=made).image
+    made.generation.job.delete()
+    panel = client.get(f"/photos/{photo.public_id}/tags").content.decode()
+    assert "Recipe" in panel and "<dd>7</dd>" in panel
+    assert client.get(f"/api/images/{photo.public_id}").json()["recipe"]["prompt"] == "a portrait"
 
 
 def test_keeping_a_picture_twice_changes_nothing(made: Output, mira: Character) -> None:
