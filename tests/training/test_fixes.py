@@ -21,6 +21,8 @@ from training.models import TrainingRun
 # Codes of other work than training: archives, captions, examining photos, drawing with a LoRA.
 ELSEWHERE = {"archive_gone", "bad_command", "captioner_broken", "captioner_missing", "no_picture"}
 DRAWING = {
+    "guide_missing",
+    "guide_unreadable",
     "input_missing",
     "input_unreadable",
     "mask_empty",
@@ -30,6 +32,7 @@ DRAWING = {
     "picture_not_finite",
     "source_too_small",
     "two_loras_needed",
+    "unknown_speed",
     "unknown_tool",
     "upscaler_unusable",
 }
