@@ -34,6 +34,12 @@ def _grid(public_id: str) -> Generation:
     return generation
 
 
+def _shared(generation: Generation) -> list[tuple[str, str]]:
+    """What all cells have in common, in words."""
+    varied = {kind for _, kind in grid.axis_names(generation)}
+    return [(label, value) for label, value in shown.recipe(generation) if label not in varied]
+
+
 @require_GET
 def page(request: HttpRequest, public_id: str) -> HttpResponse:
     generation = _grid(public_id)
@@ -41,7 +47,7 @@ def page(request: HttpRequest, public_id: str) -> HttpResponse:
         **shown.card(generation),
         "tables": grid.tables(generation),
         "axis_names": grid.axis_names(generation),
-        "worn": shown.recipe(generation),
+        "shared": _shared(generation),
     }
     return render_page(request, "generation/grid.html", "grid", context)
 
@@ -59,7 +65,7 @@ def download(request: HttpRequest, public_id: str) -> HttpResponse:
         "generation": generation,
         "tables": tables,
         "axis_names": grid.axis_names(generation),
-        "recipe": shown.recipe(generation),
+        "recipe": _shared(generation),
         "facts": grid.facts(generation),
     }
     html = render_to_string("generation/grid_file.html", context)
