@@ -1,5 +1,5 @@
-"""The engine's own command line: `python -m isengard.engine serve | train SPEC | generate SPEC | capabilities | bench`
-or `bench-train`.
+"""The engine's own command line: `python -m isengard.engine serve | train SPEC | generate SPEC | capabilities | bench`,
+`bench-train` or `bench-draw`.
 
 Needs no Django and no service. Events are JSON lines on stdout; everything else goes to stderr."""
 
@@ -25,6 +25,8 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("capabilities", help="what this machine can run, as JSON")
     measure = commands.add_parser("bench", help="measure the engine on the tiny base model of the repository")
     measure.add_argument("--json", type=Path, help="write the figures there too")
+    drawing = commands.add_parser("bench-draw", help="measure pictures at FLUX.1's own size: needs CUDA")
+    drawing.add_argument("--json", type=Path, help="write the figures there too")
     trainer = commands.add_parser("bench-train", help="measure the trainer against a bare loop and a public script")
     trainer.add_argument("--json", type=Path, help="write the figures there too")
     trainer.add_argument("--script", type=Path, help="diffusers' train_dreambooth_lora_flux.py, wherever it lies")
@@ -45,6 +47,8 @@ def main() -> int:
         return measure(options.json)
     if options.command == "bench-train":
         return measure_trainer(options)
+    if options.command == "bench-draw":
+        return measure_drawing(options.json)
     return once(options.command, options.spec)
 
 
@@ -67,6 +71,22 @@ def measure(path: Path | None) -> int:
     if path is not None:
         path.write_text(json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
     return 0
+
+
+def measure_drawing(path: Path | None) -> int:
+    """0 when everything holds that no busy machine can spoil; 2 when it cannot be measured here."""
+    from isengard.engine import bench_draw
+    from isengard.engine.bench_full import NoGpu
+
+    try:
+        report = bench_draw.measure()
+    except NoGpu as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(report.table())
+    if path is not None:
+        path.write_text(json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    return 0 if report.sound else 1
 
 
 def measure_trainer(options: argparse.Namespace) -> int:
