@@ -1,5 +1,7 @@
 """Grids as pages: start one from the compose form, look at it while it is drawn, take it along as one file."""
 
+from base64 import b64encode
+
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -11,6 +13,8 @@ from generation.views import posted_form, refuse_or
 from isengard.errors import NotFound
 from isengard.htmx import redirect_to, render_page
 from isengard.logs import correlation
+
+STYLE = "generation/grid_file.css"
 
 
 @require_POST
@@ -67,6 +71,7 @@ def download(request: HttpRequest, public_id: str) -> HttpResponse:
         "axis_names": grid.axis_names(generation),
         "recipe": _shared(generation),
         "facts": grid.facts(generation),
+        "style": f"data:text/css;base64,{b64encode(render_to_string(STYLE).encode()).decode()}",
     }
     html = render_to_string("generation/grid_file.html", context)
     name = f"grid-{public_id}.html"
