@@ -25,6 +25,6 @@ def test_a_sample_is_drawn_again_by_one_click(page: Page, live: str, trained: st
     page.get_by_test_id("repeat-sample").click()
     page.wait_for_url("**/generate/gen-*", timeout=LONG)
     again = page.url.rsplit("/", 1)[1]
-    expect(page.get_by_test_id("job-status")).to_have_text("Completed", timeout=LONG)
+    expect(page.locator(f'img[src*="{again}/outputs"]').first).to_be_visible(timeout=LONG)
     made = ask(live, f"/api/generation/{again}")["outputs"][0]["url"]
     assert pixels(live + made) == pixels(live + str(shown))
