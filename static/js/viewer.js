@@ -48,6 +48,7 @@ async function open(link) {
   shown.on("change", tell);
   shown.on("destroy", () => dialog.close());
   shown.init();
+  shown.element.ariaLabel = "The picture";
 }
 document.addEventListener("click", (event) => {
   const link = event.target.closest("[data-viewer-item]");

@@ -53,6 +53,8 @@ def test_hearts_and_stars_are_given_by_keyboard_in_the_grid_and_in_the_viewer(pa
     expect(panel.locator("[aria-pressed=true]")).to_be_visible(timeout=LONG)
     page.keyboard.press("ArrowRight")
     expect(panel.locator(".star-on")).to_have_count(0, timeout=LONG)
+    panel.locator(".star").nth(1).click()
+    expect(panel.locator(".star-on")).to_have_count(2, timeout=LONG)
     page.keyboard.press("Escape")
     expect(first.locator(".tile-badge svg")).to_have_count(2)
 
