@@ -34,8 +34,12 @@ def bin_outputs(outputs: QuerySet[Output]) -> Binned:
     keys = sorted(outputs.order_by().values_list("pk", flat=True))
     count = Output.objects.filter(pk__in=keys).update(deleted_at=now)
     log.info("pictures binned", extra={"event": "pictures.binned", "context": {"count": count}})
-    # The moment itself, in microseconds: every row of one call carries it, and hardly any other call's.
-    return Binned(count, str((now - EPOCH) // timedelta(microseconds=1)) if count else "")
+    return Binned(count, token(now) if count else "")
+
+
+def token(moment: datetime) -> str:
+    """The moment itself, in microseconds: every row of one call carries it, and hardly any other call's."""
+    return str((moment - EPOCH) // timedelta(microseconds=1))
 
 
 def restore_outputs(undo: str) -> int:

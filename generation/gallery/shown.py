@@ -10,7 +10,8 @@ from django.urls import reverse
 from characters.models import Character
 from characters.shown import hub
 from generation import shown as generations
-from generation.gallery import query, services
+from generation.gallery import binning, query, services
+from generation.gallery.answers import undo_url
 from generation.gallery.query import Filter
 from generation.gallery.selection import keys
 from generation.models import Output
@@ -131,5 +132,6 @@ def panel(output: Output) -> dict[str, Any]:
         "recipe": generations.recipe(output.generation),
         "boards": output.boards.order_by("name"),
         "others": others,
+        "undo_url": undo_url(binning.token(output.deleted_at)) if output.deleted_at else "",
         "stars": range(1, services.MOST_STARS + 1),
     }

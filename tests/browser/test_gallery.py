@@ -91,10 +91,13 @@ def test_a_picture_deleted_in_the_viewer_comes_back(page: Page, made: str) -> No
     tiles(page).first.locator("a").first.click()
     expect(page.locator("[data-viewer-panel]")).to_contain_text("Recipe", timeout=LONG)
     page.keyboard.press("Delete")
-    expect(page.locator("[data-viewer-panel]")).to_contain_text("Undo brings it back", timeout=LONG)
+    page.get_by_role("button", name="Bring it back").click()
+    expect(page.locator("[data-viewer-panel] .star")).to_have_count(5, timeout=LONG)
+    page.keyboard.press("Delete")
+    expect(page.get_by_role("button", name="Bring it back")).to_be_visible(timeout=LONG)
     page.keyboard.press("Escape")
     expect(tiles(page)).to_have_count(2, timeout=LONG)
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo").last.click()
     expect(tiles(page)).to_have_count(3, timeout=LONG)
 
 

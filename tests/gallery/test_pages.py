@@ -92,7 +92,10 @@ def test_a_picture_deleted_in_the_viewer_leaves_it_open(client: Client, outputs:
     address = f"{ME}/{outputs[0].generation.job.public_id}/0"
     told = json.loads(client.post(f"{address}/delete", headers=HTMX)["HX-Trigger"])
     assert Output.objects.count() == 4 and "dialogs:close" not in told
-    assert "Undo brings it back" in text(client.get(address, headers=HTMX))
+    panel = client.get(address, headers=HTMX)
+    assert "Bring it back" in text(panel)
+    client.post(panel.context["undo_url"], headers=HTMX)
+    assert Output.objects.count() == 5
 
 
 def test_a_new_name_makes_a_board_with_the_chosen_pictures(client: Client, outputs: list[Output]) -> None:
