@@ -170,7 +170,7 @@ def form_context(request: HttpRequest, form: GenerateForm, base: str, notes: Seq
 def _page_of(request: HttpRequest) -> dict[str, Any]:
     found = shown.recent()
     if (before := request.GET.get("before", "")).isdecimal():
-        found = found.filter(job_id__lt=int(before))
+        found = found.filter(job_id__lt=int(before[:18]))
     page = list(found[: PAGE + 1])
     more = f"{reverse('generation:results')}?before={page[PAGE - 1].job_id}" if len(page) > PAGE else ""
     return {"cards": shown.cards(page[:PAGE]), "next_url": more, "busy": services.is_busy()}

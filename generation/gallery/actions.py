@@ -66,7 +66,7 @@ def _mark(request: HttpRequest, outputs: QuerySet[Output]) -> None:
     if "favourite_to" in request.POST:
         services.set_favourite(outputs, ON.get(request.POST["favourite_to"]))
     elif (stars := request.POST.get("to_rating", "")).isdecimal():
-        services.set_rating(outputs, int(stars))
+        services.set_rating(outputs, int(stars[:6]))
     else:
         raise Invalid("bad_rating", "Say how many stars, 0 to 5.")
 

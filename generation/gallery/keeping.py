@@ -43,7 +43,7 @@ def storage_page(request: HttpRequest) -> HttpResponse:
 
 def _rule(request: HttpRequest) -> dict[str, Any]:
     days, stars = request.POST.get("after_days", "").strip(), request.POST.get("keep_rating", "1")
-    if (days and not days.isdecimal()) or not stars.isdecimal():
+    if (days and not days.isdecimal()) or not stars.isdecimal() or len(days) > 6 or len(stars) > 6:
         raise Invalid("bad_days", "Write the days as a number, or leave it empty for never.")
     return {"after_days": int(days) if days else None, "keep_rating": int(stars)}
 
@@ -85,7 +85,7 @@ def _start(request: HttpRequest, character: Character) -> None:
     staging.start(
         character=character,
         prompt=request.POST.get("prompt", ""),
-        count=int(count) if count.isdecimal() else 0,
+        count=int(count[:6]) if count.isdecimal() else 0,
         correlation_id=correlation.current(),
     )
 

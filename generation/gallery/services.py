@@ -35,7 +35,7 @@ def boards() -> QuerySet[Board]:
 
 
 def get_board(key: str | int) -> Board:
-    found = Board.objects.filter(pk=int(key)).first() if str(key).isascii() and str(key).isdigit() else None
+    found = Board.objects.filter(pk=int(str(key)[:18])).first() if str(key).isascii() and str(key).isdigit() else None
     if found is None:
         raise NotFound("not_found", f"Board {key} not found. It may have been deleted.")
     return found

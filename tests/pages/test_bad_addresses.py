@@ -9,6 +9,7 @@ DIGITS = "9" * 5000
 PAGES = (
     "/characters?before={}", "/training?before={}", "/loras?before={}", "/characters/{id}/captions?after={}",
     "/training/plan?steps={}", "/training/start?character={id}&preset=custom&steps={}",
+    "/generate/results?before={}", "/generate?from=gen-000000000000&seed={}",
 )  # fmt: skip
 
 
