@@ -85,8 +85,8 @@ function nudge(message, now) {
   const fire = () => {
     waiting.at = Date.now();
     for (const element of watching(message.job)) {
-      htmx.trigger(element, "job:event", message);
-      if (TERMINAL.has(message.state)) htmx.trigger(element, "job:done", message);
+      htmx.trigger(element, "job:event"); // without the message: htmx logs whatever carries an `error`
+      if (TERMINAL.has(message.state)) htmx.trigger(element, "job:done");
     }
   };
   waiting.timer = setTimeout(fire, now ? 0 : Math.max(0, waiting.at + QUIET_MS - Date.now()));
