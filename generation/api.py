@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
+from django.http import HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -32,7 +32,7 @@ from training.api import limit
 from training.serializers import ErrorSerializer
 
 USUAL = 20
-PREVIEW_NAME = re.compile(r"preview-\d{2}\.jpg")
+PREVIEW_NAME = re.compile(r"preview-(\d{2})\.jpg")
 REFUSED = {400: ErrorSerializer, 404: ErrorSerializer, 503: ErrorSerializer}
 PNG = {(200, "image/png"): OpenApiResponse(OpenApiTypes.BINARY), 404: ErrorSerializer}
 FILTERS = [
@@ -230,13 +230,17 @@ class OutputThumbnailView(APIView):
 
 
 class PreviewView(APIView):
-    """What the picture seems to become while it denoises; overwritten all the time and gone at the end."""
+    """What the picture seems to become while it denoises; overwritten all the time and gone at the end, when whoever
+    still asks is sent to the picture."""
 
     schema = None
 
     def get(self, request: Request, job_id: str, name: str) -> HttpResponseBase:
         generation = access.get_generation(job_id)
-        if not PREVIEW_NAME.fullmatch(name):
+        if not (told := PREVIEW_NAME.fullmatch(name)):
             raise NotFound("not_found", "There is no such preview.")
         key = f"{storage.output_key(generation.job.public_id)}/{name}"
+        finished = generation.outputs.filter(index=int(told[1])).first()
+        if finished and not storage.absolute(key).is_file():
+            return HttpResponseRedirect(finished.thumb_url)
         return files.respond(request._request, key, "image/jpeg", cache="no-cache")

@@ -150,6 +150,13 @@ def test_a_preview_is_served_while_it_is_there_and_nothing_else_is(api: APIClien
     assert api.get(f"/api/generation/{job}/previews/00.png").status_code == 404
 
 
+def test_a_preview_that_is_gone_leads_to_the_picture_that_came_of_it(api: APIClient, output: Output) -> None:
+    previews = f"/api/generation/{output.generation.job.public_id}/previews"
+    response = api.get(f"{previews}/preview-{output.index:02d}.jpg")
+    assert response.status_code == 302 and response.headers["Location"] == output.thumb_url
+    assert api.get(f"{previews}/preview-77.jpg").status_code == 404
+
+
 def test_a_partial_result_says_so(api: APIClient, output: Output) -> None:
     Job.objects.update(state="completed", result={"message": "1 of 2 pictures were made."})
     job = api.get(f"/api/generation/{output.generation.job.public_id}").json()
