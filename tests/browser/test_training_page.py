@@ -76,9 +76,11 @@ def test_the_pages_of_a_finished_training_fit(finished: Page) -> None:
 
 def test_the_chart_zooms_by_dragging_and_goes_back(finished: Page) -> None:
     over = finished.locator("#loss-chart .u-over")
+    over.scroll_into_view_if_needed()
+    finished.wait_for_load_state("networkidle")  # pictures above it still move it
     box = over.bounding_box()
     assert box is not None
-    over.hover(position={"x": box["width"] * 0.25, "y": 40})
+    finished.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + 40)
     finished.mouse.down()
     finished.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 60, steps=5)
     with finished.expect_response(re.compile(r"chart\?.*first=\d+&last=\d+")) as answered:
@@ -138,9 +140,9 @@ def test_a_checkpoint_is_pinned_by_keyboard(finished: Page, live: str, training:
 def test_the_log_is_searched_and_filtered_in_place(finished: Page) -> None:
     lines = finished.get_by_test_id("training-logs").locator("li")
     every = lines.count()
-    finished.locator("#log-search").press_sequentially("checkpoint", delay=20)
+    finished.locator("#log-search").press_sequentially("Saved a checkpoint", delay=20)
     expect(lines).not_to_have_count(every)
-    expect(lines.first).to_contain_text("checkpoint")
+    expect(lines.first).to_contain_text("Saved a checkpoint")
     finished.locator("#log-search").fill("")
     finished.get_by_label("Level").select_option("ERROR")
     expect(lines).to_have_text(["Nothing logged yet."])
