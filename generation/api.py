@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from characters.access import get_character
 from characters.models import Character
-from generation import access, inputs, keeping, services, wearing
+from generation import access, inputs, keeping, services, striking, wearing
 from generation.models import Generation, Output
 from generation.serializers import GenerationJobSerializer, GenerationRequestSerializer, KeepSerializer, KeptSerializer
 from generation.wearing import Worn
@@ -162,6 +162,19 @@ class CancelGenerationView(APIView):
     def post(self, request: Request, job_id: str) -> Response:
         """Cancels: queued pictures at once, running ones between two steps. Finished pictures stay."""
         jobs.request_cancel(job=access.get_generation(job_id).job)
+        return Response(GenerationJobSerializer(access.get_generation(job_id)).data)
+
+
+class CancelPictureView(APIView):
+    @extend_schema(
+        operation_id="generation_output_cancel",
+        tags=["generation"],
+        request=None,
+        responses={200: GenerationJobSerializer, 400: ErrorSerializer, 404: ErrorSerializer},
+    )
+    def post(self, request: Request, job_id: str, index: int) -> Response:
+        """Cancels one picture that waits or is drawn; the others of the job go on. The last one cancels the job."""
+        striking.strike(generation=access.get_generation(job_id), index=index)
         return Response(GenerationJobSerializer(access.get_generation(job_id)).data)
 
 

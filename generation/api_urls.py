@@ -5,6 +5,7 @@ from django.urls import include, path
 from characters.uploads import capped
 from generation.api import (
     CancelGenerationView,
+    CancelPictureView,
     GenerationListView,
     GenerationStreamView,
     GenerationView,
@@ -39,5 +40,6 @@ urlpatterns = [
         name="api-output-thumbnail",
     ),
     path("generation/<str:job_id>/outputs/<int:index>/keep", KeepOutputView.as_view(), name="api-output-keep"),
+    path("generation/<str:job_id>/outputs/<int:index>/cancel", CancelPictureView.as_view(), name="api-output-cancel"),
     path("generation/<str:job_id>/previews/<str:name>", PreviewView.as_view(), name="api-generation-preview"),
 ]

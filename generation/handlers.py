@@ -44,6 +44,7 @@ class GenerationHandler:
             tool=generation.tool,
             inputs=inputs.files(generation),
             variants=tuple(_variant(own, worn) for own in generation.variants),
+            skip=tuple(generation.struck),
         ).to_dict()
 
     def on_event(self, job: Job, event: dict[str, Any]) -> dict[str, Any] | None:
@@ -63,8 +64,7 @@ class GenerationHandler:
             raise EngineError(
                 "no_pictures", "The engine made no picture. Try again; if it repeats, see the log.", retryable=True
             )
-        note = "" if made == generation.count else f"{made} of {generation.count} pictures were made."
-        return {"outputs": made, "seconds": result.get("seconds"), "message": note}
+        return {"outputs": made, "seconds": result.get("seconds"), "message": _note(generation, made)}
 
     def on_ended(self, job: Job) -> None:
         """Previews are only for watching."""
@@ -90,6 +90,13 @@ class GenerationHandler:
             )
             for output in Output.objects.filter(generation__job=job).select_related("generation__job")
         ]
+
+
+def _note(generation: Generation, made: int) -> str:
+    """What is to be said of a request with fewer pictures than were asked for."""
+    struck = len(generation.struck)
+    by_you = f"; {struck} {'was' if struck == 1 else 'were'} cancelled by you" if struck else ""
+    return "" if made == generation.count else f"{made} of {generation.count} pictures were made{by_you}."
 
 
 class _References:

@@ -51,6 +51,7 @@ class Generation(models.Model):
         default=list, help_text="what differs, one for each picture: seed, prompt, loras, params"
     )
     written = models.JSONField(default=dict, help_text="as the person asked: prompt, styles, seeds, before any choice")
+    struck = models.JSONField(default=list, help_text="which of the pictures the user cancelled one by one")
     axes = models.JSONField(default=list, help_text="of a grid: name and values of its columns, rows, tables")
     purpose = models.CharField(max_length=9, choices=Purpose.choices, default=Purpose.PICTURES)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -112,6 +112,9 @@ class GenerationJobSerializer(ProgressFields):
     base_model = serializers.CharField(source="base", read_only=True)
     lora_name = serializers.CharField(read_only=True, help_text="which LoRA it was, also when that is deleted")
     count = serializers.IntegerField(read_only=True)
+    cancelled = serializers.ListField(
+        child=serializers.IntegerField(), source="struck", read_only=True, help_text="pictures cancelled one by one"
+    )
     config = serializers.SerializerMethodField()
     stage = serializers.CharField(source="job.stage", read_only=True)
     output_paths = serializers.SerializerMethodField(help_text="addresses of the pictures")

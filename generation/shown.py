@@ -59,6 +59,8 @@ def _size(generation: Generation) -> tuple[int, int]:
 def _tile(generation: Generation, output: Output | None, index: int) -> dict[str, Any]:
     if output is not None:
         return {"output": output, "index": index, "seed": output.seed, "prompt": output.prompt or generation.prompt}
+    if index in generation.struck:
+        return {"struck": True, "index": index}
     if not generation.job.is_active:
         return {"missing": True, "index": index}
     return {"preview": _preview(generation, index), "index": index}

@@ -4,7 +4,7 @@ from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from characters.uploads import capped
-from generation import grid_views, parity_views, views
+from generation import card_views, grid_views, parity_views, views
 
 # The cap must be there before anybody reads the body, and the check of the token does.
 CREATE, ATTACH, RECALL, START_GRID = (
@@ -30,8 +30,9 @@ urlpatterns = [
     path("generate/results", views.results, name="results"),
     path("generate/sample", parity_views.repeat, name="repeat-sample"),
     path("generate/<id:public_id>", views.detail, name="detail"),
-    path("generate/<id:public_id>/cancel", views.cancel, name="cancel"),
-    path("generate/<id:public_id>/retry", views.retry, name="retry"),
-    path("generate/<id:public_id>/pictures/<int:index>/delete", views.delete_output, name="delete-output"),
-    path("generate/<id:public_id>/pictures/<int:index>/keep", views.keep_output, name="keep-output"),
+    path("generate/<id:public_id>/cancel", card_views.cancel, name="cancel"),
+    path("generate/<id:public_id>/retry", card_views.retry, name="retry"),
+    path("generate/<id:public_id>/pictures/<int:index>/cancel", card_views.strike, name="strike"),
+    path("generate/<id:public_id>/pictures/<int:index>/delete", card_views.delete_output, name="delete-output"),
+    path("generate/<id:public_id>/pictures/<int:index>/keep", card_views.keep_output, name="keep-output"),
 ]

@@ -3,24 +3,21 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from characters import photos
-from generation import access, given, inputs, keeping, recall, services, shown, styles, wearing
+from generation import access, given, inputs, recall, services, shown, styles, wearing
 from generation.forms import GenerateForm
-from generation.gallery import binning
-from generation.gallery.answers import undo_url
 from generation.given import Given
-from generation.models import Generation, Output
+from generation.models import Generation
 from generation.recall import Recalled
 from isengard import files, storage
 from isengard.engine import catalog, tools
 from isengard.errors import DomainError, Invalid
-from isengard.htmx import is_fragment, redirect_to, render_page, toast
-from isengard.jobs import services as jobs
+from isengard.htmx import is_fragment, render_page, toast
 from isengard.logs import correlation
 from training import bases
 from training import shown as training
@@ -247,44 +244,6 @@ def results(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, public_id: str) -> HttpResponse:
     generation = access.get_generation(public_id)
     return render_page(request, "generation/detail.html", "card", shown.card(generation))
-
-
-@require_POST
-def cancel(request: HttpRequest, public_id: str) -> HttpResponse:
-    generation = access.get_generation(public_id)
-    jobs.request_cancel(job=generation.job)
-    if not is_fragment(request):
-        return redirect(generation.get_absolute_url())
-    fresh = shown.card(access.get_generation(public_id))
-    return toast(render(request, "generation/detail.html#card", fresh), "Stopping; finished pictures stay.", "info")
-
-
-@require_POST
-def retry(request: HttpRequest, public_id: str) -> HttpResponse:
-    job = jobs.retry(job=access.get_generation(public_id).job)
-    return redirect_to(request, reverse("generation:detail", args=[job.public_id]))
-
-
-@require_POST
-def delete_output(request: HttpRequest, public_id: str, index: int) -> HttpResponse:
-    """Into the bin, with a minute to take it back."""
-    output = access.get_output(public_id, index)
-    binned = binning.bin_outputs(Output.objects.filter(pk=output.pk))
-    if not is_fragment(request):
-        return HttpResponseRedirect(reverse("generation:detail", args=[public_id]))
-    card = render(request, "generation/detail.html#card", shown.card(access.get_generation(public_id)))
-    return toast(card, "Picture deleted.", undo=undo_url(binned.undo))
-
-
-@require_POST
-def keep_output(request: HttpRequest, public_id: str, index: int) -> HttpResponse:
-    """The picture among its character's photos, to train on; it stays here, too."""
-    kept = keeping.keep_as_photo(output=access.get_output(public_id, index))
-    if not is_fragment(request):
-        return redirect_to(request, reverse("photos:page", args=[kept.image.public_id]))
-    whose = kept.image.character.name
-    said = f"Among the photos of {whose} now, as synthetic." if kept.added else f"{whose} has that picture already."
-    return toast(HttpResponse(status=204), said, "success" if kept.added else "info")
 
 
 @require_GET

@@ -33,8 +33,9 @@ error        {code, message, retryable, detail}          the job failed; `messag
 it, same seed, as a share of white (0 … 1).
 
 Commands go in on stdin, one JSON object a line: {"cmd": "run", "spec": {…}}, {"cmd": "stop", "job": "…"} (save, then
-end with `result` and `stopped: true`), {"cmd": "ask", "job": "…", "what": "save" | "sample"} (a checkpoint or previews
-after the step that runs; forgotten when the job ends), {"cmd": "quit"}, {"cmd": "warm"} (import what the first job will
+end with `result` and `stopped: true`), {"cmd": "ask", "job": "…", "what": "save" | "sample" | "skip:3"} (a checkpoint
+or previews after the step that runs; picture 3, counted from 0, not drawn, or no further; forgotten when the job ends),
+{"cmd": "quit"}, {"cmd": "warm"} (import what the first job will
 need). `run` may carry a `correlation_id`, which then stands in each `log`."""
 
 from collections.abc import Callable
@@ -43,6 +44,7 @@ from typing import Any, Protocol
 Event = dict[str, Any]
 
 WHAT_CAN_BE_ASKED = frozenset({"save", "sample"})
+SKIP = "skip:"
 
 
 class Sink(Protocol):
@@ -53,9 +55,15 @@ class Sink(Protocol):
 
 # Asked between steps: True means save what there is and leave.
 Stop = Callable[[], bool]
-# Asked between steps: what somebody wants now (of WHAT_CAN_BE_ASKED). Each wish is told once.
+# Asked between steps: what somebody wants now (see `is_wish`). Each wish is told once.
 Asks = Callable[[], set[str]]
 
 
 def nothing_asked() -> set[str]:
     return set()
+
+
+def is_wish(what: str) -> bool:
+    """Whether it is something that a running job can be asked."""
+    number = what.removeprefix(SKIP)
+    return what in WHAT_CAN_BE_ASKED or (what.startswith(SKIP) and number.isdecimal() and len(number) < 6)

@@ -15,7 +15,7 @@ from PIL import Image
 from isengard.engine import catalog, memory, recipe
 from isengard.engine.drawing.windows import Window, blended
 from isengard.engine.errors import EngineError
-from isengard.engine.events import Event, Sink, Stop
+from isengard.engine.events import Asks, Event, Sink, Stop, nothing_asked
 from isengard.engine.families.base import Embeds, Family
 from isengard.engine.pipelines import Registry
 from isengard.engine.rundir import replacing
@@ -194,8 +194,8 @@ def save_png(image: Image.Image, path: Path, facts: recipe.Recipe) -> None:
         image.save(part, pnginfo=recipe.png_text(facts))
 
 
-def generate(spec: GenerateSpec, sink: Sink, stop: Stop, registry: Registry) -> Event:
-    """Draws one picture for each seed; the fields of the `result` event.
+def generate(spec: GenerateSpec, sink: Sink, stop: Stop, registry: Registry, asks: Asks = nothing_asked) -> Event:
+    """Draws one picture for each seed but those that are to be skipped; the fields of the `result` event.
 
     Every picture is announced as soon as it is stored, so a later failure loses none, and one that cannot be made is
     left out with a word in the log. EngineError: out_of_memory, size_not_possible, what loading the base or a LoRA can
@@ -203,4 +203,4 @@ def generate(spec: GenerateSpec, sink: Sink, stop: Stop, registry: Registry) -> 
     from isengard.engine.drawing.job import Job
 
     with memory.explained("the picture size"):
-        return Job(spec, sink, stop, registry).run()
+        return Job(spec, sink, stop, registry, asks).run()

@@ -21,7 +21,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from isengard.engine.errors import EngineError
-from isengard.engine.events import WHAT_CAN_BE_ASKED, Asks, Event, Sink, Stop
+from isengard.engine.events import Asks, Event, Sink, Stop, is_wish
 from isengard.engine.gauges import Gauges
 
 # A job from its spec (plain JSON) to the fields of its `result`.
@@ -177,7 +177,7 @@ class Server:
             self._commands.put(command)
         elif command["cmd"] == "stop":
             self._stopped.add(str(command["job"]))
-        elif command["cmd"] == "ask" and command["what"] in WHAT_CAN_BE_ASKED:
+        elif command["cmd"] == "ask" and is_wish(command["what"]):
             self._asked.add((str(command["job"]), command["what"]))
         elif command["cmd"] == "ask":
             raise ValueError(command["what"])

@@ -103,7 +103,7 @@ class GenerateSpec:
     `variants` is empty or as long as `seeds`. `tool` says who makes the pictures (tools.py) and `inputs` what it was
     given: absolute paths by name (source, mask, control, reference …). Files appear in `out_dir` as `<index:02d>.png`,
     each with its recipe in the PNG text (`parameters` and `isengard`); `recipe` is what our JSON says beyond the
-    parameters (character, LoRA version …)."""
+    parameters (character, LoRA version …). `skip`: pictures that are not to be drawn, by index."""
 
     job: str
     base: BaseModel
@@ -119,6 +119,7 @@ class GenerateSpec:
     tool: str = "draw"
     inputs: dict[str, str] = field(default_factory=dict)
     kind: Literal["generate"] = "generate"
+    skip: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -131,6 +132,7 @@ class GenerateSpec:
             "loras": tuple(LoraRef(**lora) for lora in data["loras"]),
             "seeds": tuple(data["seeds"]),
             "variants": tuple(Variant.from_dict(variant) for variant in data.get("variants", ())),
+            "skip": tuple(data.get("skip", ())),
         }
         return cls(**{**data, **given})
 

@@ -101,11 +101,21 @@ def ask(*, job: Job, what: str) -> Job:
         raise Invalid("cannot_be_asked", f"A job of this kind cannot {what} on demand. {can}")
     with transaction.atomic():
         current = Job.objects.select_for_update(no_key=True).get(pk=job.pk)
-        if current.state != Job.State.RUNNING or current.is_cancelling or current.is_pausing:
+        if not tell(job=current, what=what):
             raise Conflict("not_running", f"Only a running job can {what}; this one is {_condition(current)}.")
         current.asked = sorted({*current.asked, what})
         current.save(update_fields=["asked"])
     return current
+def tell(*, job: Job, what: str) -> bool:
+    """Has the engine of a running job hear `what` after the step it is at (engine/events.py: `ask`). False: no engine
+    will. The caller holds the job's row, freshly read."""
+    if job.state != Job.State.RUNNING or job.is_cancelling or job.is_pausing:
+        return False
+    job.asked = sorted({*job.asked, what})
+    job.save(update_fields=["asked"])
+    return True
+
+
 
 
 def _condition(job: Job) -> str:

@@ -40,8 +40,10 @@ class Backend(Protocol):
         EngineError: with what to do next."""
         ...
 
-    def generate(self, spec: GenerateSpec, sink: Sink, stop: Stop) -> Event:
-        """Makes the pictures; the fields of the `result` event. What it loaded may stay loaded for the next call."""
+    def generate(self, spec: GenerateSpec, sink: Sink, stop: Stop, asks: Asks) -> Event:
+        """Makes the pictures but those that `asks()` says to skip; the fields of the `result` event.
+
+        What it loaded may stay loaded for the next call."""
         ...
 
     def caption(self, spec: CaptionSpec, sink: Sink, stop: Stop) -> Event:
@@ -81,4 +83,4 @@ class Working:
             return masks.make(spec, sink, stop)
         if isinstance(spec, CaptionSpec):
             return self.backend.caption(spec, sink, stop)
-        return self.backend.generate(spec, sink, stop)
+        return self.backend.generate(spec, sink, stop, asks)

@@ -37,13 +37,13 @@ class NativeBackend:
 
         return loop.train(spec, sink, stop, asks)
 
-    def generate(self, spec: GenerateSpec, sink: Sink, stop: Stop) -> Event:
+    def generate(self, spec: GenerateSpec, sink: Sink, stop: Stop, asks: Asks = nothing_asked) -> Event:
         _announce_import(sink)
         from isengard.engine import sampling
         from isengard.engine.pipelines import Registry
 
         self._registry = self._registry or Registry(capabilities.probe().device)
-        return sampling.generate(spec, sink, stop, self._registry)
+        return sampling.generate(spec, sink, stop, self._registry, asks)
 
     def caption(self, spec: CaptionSpec, sink: Sink, stop: Stop) -> Event:
         self.close()

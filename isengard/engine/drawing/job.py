@@ -17,7 +17,7 @@ from isengard.engine.drawing.artist import TILED_AREA, Artist, Made
 from isengard.engine.drawing.makers import MAKERS
 from isengard.engine.drawing.saving import Saver
 from isengard.engine.errors import EngineError
-from isengard.engine.events import Event, Sink, Stop
+from isengard.engine.events import SKIP, Asks, Event, Sink, Stop, nothing_asked
 from isengard.engine.families.base import Embeds, Family
 from isengard.engine.guides import found
 from isengard.engine.guides.worn import Guides, guides
@@ -70,12 +70,16 @@ def _wish(spec: GenerateSpec, index: int, seed: int, own: Variant) -> Wish:
     )
 
 
+class Skipped(Exception):
+    """Leaves a picture that nobody wants any more; the next one is drawn."""
+
+
 class Progress:
-    """Steps done and expected over all pictures. A picture that fails counts as done."""
+    """Steps done and expected over all pictures. A picture that fails counts as done, a skipped one as not expected."""
 
     def __init__(self, sink: Sink, expected: list[int]) -> None:
         self._sink, self._throttle = sink, Throttle(PROGRESS_SECONDS)
-        self._expected, self._done, self._end, self._told = expected, 0, 0, 0
+        self._expected, self._done, self._end, self._told = expected, 0, 0, (0, 0)
 
     def begin(self, index: int) -> None:
         self._end += self._expected[index]
@@ -84,6 +88,16 @@ class Progress:
         """There will be more than was expected of a picture, or less."""
         self._expected[index] += steps
         self._end += steps
+
+    def drop(self, index: int) -> None:
+        """A picture that has not begun will not be drawn."""
+        self._expected[index] = 0
+        self._tell()
+
+    def cut(self, index: int) -> None:
+        """The picture that is drawn ends here."""
+        self.more(index, self._done - self._end)
+        self._tell()
 
     def step(self) -> None:
         self._done += 1
@@ -95,8 +109,9 @@ class Progress:
 
     def _tell(self) -> None:
         total = sum(self._expected)
-        if self._done != self._told and (self._done == total or self._throttle()):
-            self._told = self._done
+        now = (self._done, total)
+        if now != self._told and (self._done == total or self._throttle()):
+            self._told = now
             self._sink("progress", step=self._done, total=total)
 
 
@@ -110,9 +125,12 @@ class Drawn:
 
 
 class Job:
-    def __init__(self, spec: GenerateSpec, sink: Sink, stop: Stop, registry: Registry) -> None:
-        self.spec, self.sink, self.stop, self.registry = spec, sink, stop, registry
+    def __init__(
+        self, spec: GenerateSpec, sink: Sink, stop: Stop, registry: Registry, asks: Asks = nothing_asked
+    ) -> None:
+        self.spec, self.sink, self.stop, self.asks, self.registry = spec, sink, stop, asks, registry
         self.tool, self.wishes = tools.get(spec.tool), wishes(spec)
+        self.skipped = set(spec.skip)
         self.progress = Progress(sink, [self._expected(wish) for wish in self.wishes])
         self.preview = Throttle(PREVIEW_SECONDS)
         self.out, self.started = Path(spec.out_dir), time.monotonic()
@@ -120,6 +138,8 @@ class Job:
         self.headers: dict[str, lora_file.LoraHeader] = {}
 
     def _expected(self, wish: Wish) -> int:
+        if wish.index in self.skipped:
+            return 0
         passes = tools.passes(self.tool.key, wish.params, given="source" in self.spec.inputs)
         return max(passes * wish.look.steps, 1)
 
@@ -140,11 +160,16 @@ class Job:
         """Why the first of those that failed did, and whether somebody told to stop."""
         failed: EngineError | None = None
         for wish in self.wishes:
+            if wish.index in self.skipped:
+                continue
             self.progress.begin(wish.index)
             try:
                 self._one(by, wish)
             except Stopped:
                 return failed, True
+            except Skipped:
+                self.progress.cut(wish.index)
+                continue
             except EngineError as error:
                 failed = failed or error
                 self._tell_failure(wish, error)
@@ -202,8 +227,11 @@ class Job:
     def _artist(self, by: Drawn, wish: Wish) -> Artist:
         family = by.family
 
+        def pause() -> None:
+            self._pause(wish.index)
+
         def on_step(step: int, steps: int, clean: Callable[[], torch.Tensor]) -> None:
-            self._pause()
+            pause()
             self.progress.step()
             if self.spec.preview and step < steps and self.preview():
                 self._show(family, wish.index, step, steps, clean())
@@ -220,14 +248,27 @@ class Job:
             embeds=self.embeds.__getitem__,
             wear=self._wear,
             on_step=on_step,
-            pause=self._pause,
+            pause=pause,
             passes=lambda more: self.progress.more(wish.index, more * wish.look.steps),
             guide=by.guide,
         )
 
-    def _pause(self) -> None:
+    def _pause(self, index: int) -> None:
+        """Between two steps of a picture. Stopped or Skipped: there is not to be another one."""
         if self.stop():
             raise Stopped
+        for wish in self.asks():
+            if wish.startswith(SKIP):
+                self._skip(int(wish.removeprefix(SKIP)), index)
+        if index in self.skipped:
+            raise Skipped
+
+    def _skip(self, unwanted: int, drawn: int) -> None:
+        """Those before the one that is drawn are done: nothing can be spared."""
+        if drawn <= unwanted < len(self.wishes):
+            self.skipped.add(unwanted)
+        if drawn < unwanted < len(self.wishes):
+            self.progress.drop(unwanted)
 
     def _show(self, family: Family, index: int, step: int, steps: int, clean: torch.Tensor) -> None:
         path = self._save_preview(sampling.picture(family, _small(clean, family, self.spec.base.key)), index)
