@@ -7,6 +7,8 @@ PHOTOS ?=
 TESTS ?= tests
 BIN := .venv/bin
 WITH_SERVICES := $(BIN)/python -m isengard.studio run --state-dir
+PYTEST := $(WITH_SERVICES) .state/test -- $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+WITHOUT_BROWSER := --ignore=tests/browser --ignore=tests/judge tests
 
 .DEFAULT_GOAL := run
 .PHONY: run test check demo bench bench-train lock clean installed installed-dev browser
@@ -16,8 +18,9 @@ run: installed
 
 test: installed-dev browser
 ifeq ($(TESTS),tests)
-	@$(WITH_SERVICES) .state/test -- $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/browser --ignore=tests/judge tests
-	@$(WITH_SERVICES) .state/test -- $(BIN)/python -m pytest tests/browser
+	@$(PYTEST) -m "not integration" $(WITHOUT_BROWSER)
+	@$(PYTEST) -m integration $(WITHOUT_BROWSER)
+	@$(PYTEST) tests/browser
 	@$(BIN)/python -m pytest tests/judge
 else
 	@$(WITH_SERVICES) .state/test -- $(BIN)/python -m pytest $(TESTS)

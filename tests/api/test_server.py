@@ -13,6 +13,8 @@ import pytest
 
 from isengard.studio.process import die_with_parent
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).resolve().parents[2]
 MEGABYTE = 1 << 20
 

@@ -36,6 +36,8 @@ TRAINING_SECONDS = 300
 # How Chromium names the end of a request whose page is gone.
 LEFT = "net::ERR_ABORTED"
 QUESTIONS = count()
+# Each process of a test run has two databases of Redis for its studios' queues; the first of all is the unit tests'.
+REDIS = 1 + 2 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 ENDED = ("htmx:afterRequest", "htmx:sendError", "htmx:sendAbort")
 
 
@@ -104,7 +106,7 @@ def running(home: Home) -> Iterator[Studio]:
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the studio that most tests share."""
-    with fresh_database() as database, running(Home(tmp_path_factory.mktemp("volume"), database, 1)) as studio:
+    with fresh_database() as database, running(Home(tmp_path_factory.mktemp("volume"), database, REDIS)) as studio:
         yield studio.address
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.browser.conftest import TRAINING_SECONDS, Home, Studio, ask, fresh_database, running, start_training
+from tests.browser.conftest import REDIS, TRAINING_SECONDS, Home, Studio, ask, fresh_database, running, start_training
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 STEPS, EVERY = 150, 50
@@ -17,7 +17,7 @@ LONG = 2 * TRAINING_SECONDS
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     with fresh_database() as database:
-        yield Home(tmp_path_factory.mktemp("interrupted"), database, 2)
+        yield Home(tmp_path_factory.mktemp("interrupted"), database, REDIS + 1)
 
 
 def until(said: Callable[[], bool], what: str) -> None:

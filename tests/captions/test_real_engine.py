@@ -12,7 +12,7 @@ from isengard.jobs.models import Job
 from tests.engine.captioners import WORDS, build_blip
 from tests.people import make_character
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.pocket]
+pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import torch
 
 from tests.engine.test_bench_full import TOY
 
+pytestmark = pytest.mark.integration
+
 VAE = {
     "block_out_channels": (8, 8, 8, 8),
     "down_block_types": ("DownEncoderBlock2D",) * 4,

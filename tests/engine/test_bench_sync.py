@@ -9,6 +9,8 @@ import torch
 from isengard.engine.specs import TrainSpec
 from tests.engine.conftest import Events
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def training(train_spec: Callable[..., TrainSpec]) -> Iterator[Any]:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 SCRIPT = """
 import torch
 weight = torch.nn.Parameter(torch.ones(1))

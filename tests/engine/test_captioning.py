@@ -12,6 +12,8 @@ from isengard.engine.specs import CaptionImage, CaptionModel, CaptionSpec
 from tests.engine.captioners import WORDS, build_blip, build_florence2
 from tests.pictures import encoded, picture
 
+pytestmark = pytest.mark.integration
+
 BUILDERS = {"blip": build_blip, "florence2": build_florence2}
 
 

@@ -103,6 +103,7 @@ def test_peaks_forget_at_a_mark_and_remember_the_highest() -> None:
     assert highest - now > 100 << 20
 
 
+@pytest.mark.integration
 def test_the_probe_is_no_part_of_the_training_time(
     train_spec: Make, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from isengard.engine.specs import BaseModel, GenerateSpec, LoraRef, TrainImage, 
 from isengard.jobs.host import EngineFailed, EngineHost
 from tests.engine.conftest import TRAIN_PARAMS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 POCKET = BaseModel("pocket", "flux1", str(catalog.POCKET))
 
 

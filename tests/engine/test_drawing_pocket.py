@@ -18,6 +18,8 @@ from isengard.engine.specs import BaseModel, GenerateSpec, LoraRef, TrainImage, 
 from isengard.engine.trainer import loop
 from tests.engine.conftest import TRAIN_PARAMS, Events
 
+pytestmark = pytest.mark.integration
+
 POCKET = catalog.get("pocket")
 BASE = BaseModel("pocket", "flux1", str(catalog.POCKET))
 OF_REQUEST = ("seed", "count", "lora_strength")

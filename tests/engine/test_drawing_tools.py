@@ -22,6 +22,8 @@ from isengard.engine.pocket.faces import sample_photos
 from isengard.engine.specs import BaseModel, GenerateSpec, LoraRef
 from tests.engine.conftest import Events
 
+pytestmark = pytest.mark.integration
+
 POCKET = catalog.get("pocket")
 Make = Callable[..., Image.Image]
 # Small and short; what is left out is the tool's default.

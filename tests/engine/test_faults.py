@@ -74,7 +74,7 @@ def test_a_full_disk_is_told_and_the_last_checkpoint_is_kept(
     assert rundir.states(run) == [rundir.state(run, 3)] and not list(run.rglob("*.part*"))
 
 
-@pytest.mark.pocket
+@pytest.mark.integration
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory is Linux's")
 def test_memory_that_runs_out_is_told_with_what_to_lower(train_spec: Make) -> None:
     pocket = BaseModel("pocket", "flux1", str(catalog.POCKET))

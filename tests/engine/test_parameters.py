@@ -68,6 +68,7 @@ DRAWING: dict[str, Any] = {
     "precision": "bf16",
     "quantize": "int8",
     "speed": "draft",
+    "sampler": "heun",
 }
 # Progress comes by the clock, so it is left out.
 KEPT = {"metric", "sample", "checkpoint"}
@@ -162,10 +163,12 @@ def test_every_knob_means_today_what_it_meant_before_it_existed() -> None:
     assert {name: defaults[name] for name in parameters.BEFORE} == parameters.BEFORE
 
 
+@pytest.mark.integration
 def test_the_same_training_twice_is_the_same_to_the_last_bit(train: Callable[..., tuple[Path, Trained]]) -> None:
     assert train()[1] == train.__wrapped__()[1]  # type: ignore[attr-defined]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("name", "value"), [*TRAINING.items(), *CHOICES])
 def test_each_training_knob_changes_the_training(
     name: str, value: Any, train: Callable[..., tuple[Path, Trained]]
@@ -192,6 +195,7 @@ def changed(spec: GenerateSpec, name: str) -> GenerateSpec:
     return replace(spec, params={**spec.params, name: value})
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", list(DRAWING))
 def test_each_drawing_knob_changes_the_pictures(
     name: str,
@@ -203,6 +207,7 @@ def test_each_drawing_knob_changes_the_pictures(
     assert draw(changed(usual, name)) != draw(usual)
 
 
+@pytest.mark.integration
 def test_the_same_drawing_twice_is_the_same_to_the_last_bit(
     generate_spec: Callable[..., GenerateSpec], draw: Callable[[GenerateSpec], list[bytes]]
 ) -> None:

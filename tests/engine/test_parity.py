@@ -19,6 +19,8 @@ from isengard.engine.specs import GenerateSpec, LoraRef, TrainSpec
 from isengard.engine.trainer import loop
 from tests.engine.conftest import Events
 
+pytestmark = pytest.mark.integration
+
 Draw = Callable[..., GenerateSpec]
 Train = Callable[..., TrainSpec]
 SEED = 7

@@ -14,6 +14,8 @@ from isengard.engine.pocket.dataset import TRIGGERS, names
 from isengard.engine.pocket.faces import person, render, shot
 from isengard.engine.pocket.sheet import draw, load
 
+pytestmark = pytest.mark.integration
+
 LIMIT = 16_000_000
 
 

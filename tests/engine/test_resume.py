@@ -19,6 +19,8 @@ from isengard.engine.specs import TrainSpec
 from isengard.engine.trainer import loop
 from tests.engine.conftest import Events
 
+pytestmark = pytest.mark.integration
+
 Make = Callable[..., TrainSpec]
 
 

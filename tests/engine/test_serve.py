@@ -15,6 +15,8 @@ import pytest
 from isengard.engine import serve
 from tests import scripted_engine
 
+pytestmark = pytest.mark.integration
+
 Event = dict[str, Any]
 
 

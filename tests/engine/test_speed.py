@@ -40,6 +40,7 @@ def calls_of_the_last_block(family: Flux1) -> Callable[[], int]:
     return lambda: count[0]
 
 
+@pytest.mark.integration
 def test_compiled_blocks_draw_the_same_picture(family: Flux1) -> None:
     plain = drawn(family)
     family.hasten(speed.get("fast"))

@@ -22,6 +22,8 @@ from isengard.engine.trainer.data import stranger
 from isengard.engine.trainer.loop import Training
 from tests.engine.conftest import TRAIN_PARAMS, Events
 
+pytestmark = pytest.mark.integration
+
 Make = Callable[..., TrainSpec]
 
 

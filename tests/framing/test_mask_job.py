@@ -16,7 +16,7 @@ from isengard.jobs.host import EngineHost
 from isengard.jobs.models import Job
 from tests.people import make_character
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.pocket]
+pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
 PORTRAIT = Path(skimage.__file__).parent / "data" / "astronaut.png"
 
 

@@ -8,7 +8,7 @@ from characters.browse import bench as dataset
 from generation.gallery import bench
 from generation.models import Output
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

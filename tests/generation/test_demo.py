@@ -13,7 +13,7 @@ from isengard.jobs import workers
 from tests import scripted_engine
 from tests.pictures import encoded
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(autouse=True)

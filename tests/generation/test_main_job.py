@@ -17,7 +17,7 @@ from isengard.jobs.host import ENGINE_COMMAND, EngineHost
 from tests import scripted_engine
 from tests.people import make_character
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 SMALL = {"steps": 100, "lora_rank": 4, "batch_size": 1, "resolution": 64, "class_images": 0, "sample_count": 1}
 SCRIPT = {"steps": 5, "samples": 1, "checkpoints": 1}
 
@@ -92,8 +92,6 @@ def test_queued_pictures_of_a_deleted_lora_fail_with_its_name(api: APIClient, vo
     assert failed["error_message"].startswith(f"Mira v1 ({lora}) was deleted.")
 
 
-@pytest.mark.slow
-@pytest.mark.pocket
 def test_pocket_learns_and_draws(api: APIClient, volume: Path, work: Any) -> None:
     character = make_character()
     training = trained(api, character, work)

@@ -124,7 +124,8 @@ def test_the_api_answers_with_the_new_job(api: APIClient, run: TrainingRun) -> N
     assert api.post("/api/generation/from-sample", {**body, "step": 7}).status_code == 404
 
 
-@pytest.mark.pocket
+@pytest.mark.integration
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_pocket_draws_a_sample_again_to_the_last_bit(api: APIClient, volume: Path, host: EngineHost) -> None:
     small = {"steps": 100, "lora_rank": 4, "batch_size": 1, "resolution": 64, "class_images": 0, "sample_count": 1}

@@ -14,6 +14,8 @@ import pytest
 from isengard.jobs.host import EngineFailed, EngineHost, Limits
 from tests import scripted_engine
 
+pytestmark = pytest.mark.integration
+
 QUICK = Limits(start=20, silence=4, stall=3, terminate=0.5)
 Run = Callable[..., dict[str, Any]]
 

@@ -16,7 +16,7 @@ from tests.jobs import scripted, scripted_kind
 from tests.jobs.storm import Outcome, Storm
 
 # Marked for the database because pytest-django prepares it only for tests that say so.
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 JOBS, KILLS, SECONDS = (int(word) for word in os.environ.get("ISENGARD_STORM", "300,60,240").split(","))
 OVERRIDES = {"GPU_LANES": ["gpu0", "gpu1", "gpu2"], "JOB_LEASE_SECONDS": 3.0, "JOB_MAX_ATTEMPTS": 1000}
 

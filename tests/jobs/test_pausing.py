@@ -17,7 +17,11 @@ from isengard.jobs.models import Job
 from tests.jobs import scripted
 from tests.jobs.test_transitions import at_once, claimed
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("artifact_table", "bells")]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("artifact_table", "bells"),
+]
 LONG = {"steps": 2000, "delay": 0.01, "checkpoints": 2000, "resume": True}
 
 

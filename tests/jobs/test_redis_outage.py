@@ -19,7 +19,12 @@ from isengard.studio.redis import Redis
 from tests.jobs import scripted
 from tests.jobs.storm import Lane
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("artifact_table")]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("artifact_table"),
+]
 
 
 @pytest.fixture

@@ -19,7 +19,11 @@ from isengard.jobs.models import Job, JobMetric
 from tests import scripted_engine
 from tests.jobs import scripted
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("artifact_table", "bells")]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("artifact_table", "bells"),
+]
 
 
 def drive(host: EngineHost, **script: Any) -> Job:

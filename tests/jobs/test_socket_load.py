@@ -24,7 +24,12 @@ from isengard.studio import children
 from isengard.studio.process import die_with_parent
 from tests.jobs import scripted
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bells")]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("bells"),
+]
 SOCKETS, SECONDS = (int(word) for word in os.environ.get("ISENGARD_SOCKETS", "200,8").split(","))
 
 

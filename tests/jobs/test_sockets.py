@@ -19,7 +19,7 @@ from isengard.jobs.models import Job
 from isengard.jobs.routing import websocket_urlpatterns
 from tests.jobs import scripted
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bells")]
+pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bells")]
 Message = dict[str, Any]
 Result = TypeVar("Result")
 

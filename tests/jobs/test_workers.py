@@ -14,7 +14,11 @@ from isengard.jobs.models import Job, Worker
 from tests.jobs import scripted
 from tests.jobs.storm import Lane
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("artifact_table")]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("artifact_table"),
+]
 
 
 def until(condition: Callable[[], bool], seconds: float = 60) -> None:

@@ -16,6 +16,7 @@ from isengard.studio.paths import StatePaths
 from tests.studio.conftest import ROOT, ordinary_user
 
 pytestmark = [
+    pytest.mark.integration,
     pytest.mark.usefixtures("own_services"),
     pytest.mark.skipif(
         ordinary_user() is None, reason="needs root, setpriv and a Python in /usr to become another user"

@@ -18,7 +18,7 @@ from isengard.studio.process import until, working_in
 from isengard.studio.redis import Redis
 from tests.studio.conftest import ROOT, clean_environment, run_with_services, studio_command
 
-pytestmark = pytest.mark.usefixtures("own_services")
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("own_services")]
 
 
 def insert(paths: StatePaths, number: int) -> None:

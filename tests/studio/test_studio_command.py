@@ -19,7 +19,7 @@ from isengard.studio.process import alive, die_with_parent, until
 from tests.studio.conftest import ROOT, clean_environment, state_directory
 from tests.studio.test_services import nothing_runs, socket_inodes, tcp_listeners
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def free_port() -> int:

@@ -16,6 +16,8 @@ from isengard.studio.process import alive, until
 from isengard.studio.supervisor import Supervisor, wait_ready
 from tests.studio.conftest import ROOT
 
+pytestmark = pytest.mark.integration
+
 
 def shell(name: str, script: str, stage: int = 0, grace: float = 5.0, once: bool = False) -> ChildSpec:
     return ChildSpec(name, ["sh", "-c", script], stage, grace, once)

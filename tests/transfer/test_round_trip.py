@@ -88,6 +88,7 @@ def pixels(image: ReferenceImage) -> bytes | None:
         return found.tobytes()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("seed", range(3))
 def test_a_random_dataset_comes_back_as_it_went(character: Character, seed: int) -> None:
     dice = random.Random(seed)

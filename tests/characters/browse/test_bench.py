@@ -7,7 +7,7 @@ import pytest
 from characters.browse import bench
 from characters.models import ImageTag, ReferenceImage
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
