@@ -6,7 +6,7 @@ from training.models import Checkpoint, Lora, LoraQuerySet, TrainingRun, Trainin
 
 def get_run(job_id: str) -> TrainingRun:
     found = (
-        TrainingRun.objects.select_related("job", "character", "lora", "parent__job")
+        TrainingRun.objects.select_related("job__retry_of", "character", "lora", "parent__job")
         .filter(job__public_id=job_id)
         .first()
     )

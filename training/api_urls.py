@@ -12,7 +12,7 @@ from training.api import (
 )
 from training.plan_api import FailureView, PlanView, RetryTrainingView
 from training.preset_api import PresetListView, PresetView
-from training.run_api import CheckpointsView, CurveView, MachineView, PinView
+from training.run_api import CheckpointsView, CurveView, MachineView, PinView, StateView
 from training.sweep_api import ContinueView, SweepKeepView, SweepListView, SweepSeriesView, SweepView
 
 urlpatterns = [
@@ -31,6 +31,7 @@ urlpatterns = [
     path("training/<str:job_id>/failure", FailureView.as_view(), name="api-training-failure"),
     path("training/<str:job_id>/retry", RetryTrainingView.as_view(), name="api-training-retry"),
     path("training/<str:job_id>/continue", ContinueView.as_view(), name="api-training-continue"),
+    path("training/<str:job_id>/state", StateView.as_view(), name="api-training-state"),
     path("training/<str:job_id>/stream", TrainingStreamView.as_view(), name="api-training-stream"),
     path("training/<str:job_id>/curve", CurveView.as_view(), name="api-training-curve"),
     path("training/<str:job_id>/machine", MachineView.as_view(), name="api-training-machine"),

@@ -8,8 +8,8 @@ from django.db import transaction
 
 from isengard.engine import catalog, parameters
 from isengard.errors import Conflict, Invalid
-from isengard.jobs.models import Job, JobMetric
-from training import bases, carrying, freezing, loras, services, user_presets
+from isengard.jobs.models import Job
+from training import bases, carrying, freezing, history, loras, services, user_presets
 from training.carrying import Beginning
 from training.models import Lora, TrainingRun
 
@@ -52,10 +52,10 @@ def train_longer(*, run: TrainingRun, steps: int, correlation_id: str = "") -> T
             draft,
             lambda job: [freezing.refreeze(photo, run.job, job) for photo in run.photos],
             label=f"Training {run.character.name}, {steps} steps longer",
-            beginning=Beginning(TrainingRun.Start.LONGER, parent=run),
+            beginning=carrying.longer(run),
             correlation_id=correlation_id,
         )
-        _carry_curve(run.job, longer.job)
+        history.carry_curve(run, longer)
     return longer
 
 
@@ -65,12 +65,6 @@ def _longer(run: TrainingRun, steps: int) -> dict[str, Any]:
     before = {name: value for name, value in parameters.BEFORE.items() if name in known}
     more = {"steps": int(run.params["steps"]) + steps, "steps_per_image": 0}
     return services.training_params(run.base, {**before, **run.params, **more})
-
-
-def _carry_curve(old: Job, new: Job) -> None:
-    """So that the chart of the longer run shows one curve from the first step."""
-    columns = ("step", "loss", "learning_rate", "speed", "seconds")
-    JobMetric.objects.bulk_create(JobMetric(job=new, **row) for row in old.metrics.values(*columns))
 
 
 def new_version(

@@ -37,7 +37,8 @@ def loss(
     steps = [rows[index][0] for index in kept]
     losses, rates, speeds = ([rows[index][column] for index in kept] for column in range(1, 4))
     means = [smooth[index] for index in kept]
-    resumed = _at(steps, means, [found["step"] + 1 for found in interruptions(run.job)])
+    marks = [found["step"] for found in interruptions(run.job, run.steps_before)]
+    resumed = _at(steps, means, [step + 1 for step in [*marks, *([run.begun_at] if run.begun_at else [])]])
     shown = {"steps": steps, "loss": losses, "smooth": means, "resumed": resumed}
     return {**shown, "learning_rate": rates, "speed": speeds}
 
@@ -79,11 +80,12 @@ def thinned(values: Sequence[float | None], buckets: int = BUCKETS) -> list[int]
     return sorted(kept)
 
 
-def interruptions(job: Job) -> list[dict[str, Any]]:
+def interruptions(job: Job, before: int = 0) -> list[dict[str, Any]]:
     """Where the job was taken up again after a pause, a restart or a lost worker: [{step, reason}], first to last.
 
-    A resume state lies beside every checkpoint, so the newest checkpoint before the new attempt is where it began."""
-    found, step, reason = [], 0, ""
+    A resume state lies beside every checkpoint, so the newest checkpoint before the new attempt is where it began;
+    until there is one, `before`: the steps of the training that it goes on with."""
+    found, step, reason = [], before, ""
     events = JobEvent.objects.filter(job=job, kind__in=["state", "checkpoint"]).order_by("seq")
     for kind, told in events.values_list("kind", "payload"):
         if kind == "checkpoint":

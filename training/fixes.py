@@ -1,20 +1,21 @@
 """Why a training failed, in a person's words, and the changes with which it may be started again.
 
-Knows codes and parameters; the engine's own sentence stands in the job. Nothing is offered that the base has not."""
+Knows codes and parameters; the engine's own sentence stands in the job. Nothing is offered that the base has not. What
+was learnt is gone on with where the change allows it (resuming.py keeps it), and every button says which it is."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import transaction
 
 from isengard.engine import catalog
 from isengard.engine.params import BadParam, Param
-from isengard.errors import Conflict, Invalid
+from isengard.errors import Invalid
 from isengard.jobs import services as jobs
 from isengard.jobs.models import Job
 from isengard.logs import correlation
-from training import experience, services
+from training import experience, resuming, services
 from training.models import TrainingRun
 
 Params = dict[str, Any]
@@ -57,16 +58,30 @@ CAUSES = {
 }
 MOST_OFFERS = 3
 MOST_ACCUMULATED = 8
+# What may change while a training goes on, since it changes no step that is still to come. The rate does, and may only
+# where the numbers ran away.
+WHILE_IT_GOES_ON = {"gradient_checkpointing", "max_checkpoints", "sample_count", "steps", "steps_per_image"}
+RATE = {"learning_rate"}
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A button: what it says, and what it changes. `photos`: the character's photos of now instead of the run's."""
+    """A button: what it does, and what it changes. `photos`: the character's photos of now instead of the run's.
+
+    `step`: the one after which it goes on; 0: it begins from the start."""
 
     key: str
-    label: str
+    words: str
     values: Params = field(default_factory=dict)
     photos: bool = False
+    step: int = 0
+    anew: bool = False
+
+    @property
+    def label(self) -> str:
+        if self.step:
+            return f"Go on after step {self.step} {self.words}"
+        return f"{'Begin anew' if self.anew else 'Train again'} {self.words}"
 
 
 @dataclass(frozen=True)
@@ -86,14 +101,25 @@ def of(run: TrainingRun) -> Failure | None:
 
 
 def _offers(run: TrainingRun, code: str) -> Iterator[Offer]:
-    if code in _PHOTOS:
-        yield Offer("photos", "Train with the photos as they are now", photos=True)
-    if run.start == TrainingRun.Start.LONGER:
-        return  # other settings would not fit what it goes on from
+    if code in resuming.PHOTOS:
+        yield Offer("photos", "with the photos as they are now", photos=True)
+    left = resuming.kept(run)
     declared = {param.name: param for param in catalog.training_params(run.base)}
     for offer in _BY_CODE.get(code, _nothing)(experience.complete(run), declared):
         if _possible(offer, declared):
-            yield offer
+            yield from _ways(offer, run, left)
+
+
+def _ways(offer: Offer, run: TrainingRun, left: resuming.Kept) -> Iterator[Offer]:
+    """The offer as going on where that is possible with it, and from the start where it changes what was learnt."""
+    names = set(offer.values)
+    calmer = names == RATE and run.job.error_code in resuming.RAN_AWAY
+    if left.usable and (names <= WHILE_IT_GOES_ON or calmer):
+        yield replace(offer, key=f"{offer.key}-on" if calmer else offer.key, step=left.step)
+        if not calmer:
+            return
+    if run.start != TrainingRun.Start.LONGER:  # other settings would not fit what it goes on from
+        yield replace(offer, anew=left.usable)
 
 
 def _possible(offer: Offer, declared: dict[str, Param]) -> bool:
@@ -110,50 +136,49 @@ def _nothing(params: Params, declared: dict[str, Param]) -> Iterator[Offer]:
 def _lighter(params: Params, declared: dict[str, Param]) -> Iterator[Offer]:
     """What needs less memory, the mildest first."""
     if params["gradient_checkpointing"] != "on":
-        yield Offer("recompute", "Train again with gradient checkpointing", {"gradient_checkpointing": "on"})
+        yield Offer("recompute", "with gradient checkpointing", {"gradient_checkpointing": "on"})
     if params.get("quantize") == "none":
-        yield Offer("quantize", "Train again with the base in 8 bits", {"quantize": "int8"})
+        yield Offer("quantize", "with the base in 8 bits", {"quantize": "int8"})
     if params["batch_size"] > 1:
         batch, together = params["batch_size"] // 2, min(params["gradient_accumulation"] * 2, MOST_ACCUMULATED)
         values = {"batch_size": batch, "gradient_accumulation": together}
-        yield Offer("batch", f"Train again with batch size {batch}, {together} added up", values)
+        yield Offer("batch", f"with batch size {batch}, {together} added up", values)
     smaller = [size for size in declared["resolution"].choices if size < params["resolution"]]
     if smaller:
-        yield Offer("resolution", f"Train again at {smaller[-1]} px", {"resolution": smaller[-1]})
+        yield Offer("resolution", f"at {smaller[-1]} px", {"resolution": smaller[-1]})
     if params["lora_rank"] > 4:
         rank = params["lora_rank"] // 2
-        yield Offer("rank", f"Train again with rank {rank}", {"lora_rank": rank})
+        yield Offer("rank", f"with rank {rank}", {"lora_rank": rank})
 
 
 def _calmer(params: Params, declared: dict[str, Param]) -> Iterator[Offer]:
     """A quarter of the rate; a warm-up where there is none; whole numbers where they were short."""
     rate = float(f"{params['learning_rate'] / 4:.1g}")
-    yield Offer("rate", f"Train again at a learning rate of {rate:g}", {"learning_rate": rate})
+    yield Offer("rate", f"at a learning rate of {rate:g}", {"learning_rate": rate})
     if params["warmup_steps"] == 0:
         steps = max(params["steps"] // 10, 10)
-        yield Offer("warmup", f"Train again with {steps} steps of warm-up", {"warmup_steps": steps})
+        yield Offer("warmup", f"with {steps} steps of warm-up", {"warmup_steps": steps})
     yield from _finer(params, declared)
 
 
 def _finer(params: Params, declared: dict[str, Param]) -> Iterator[Offer]:
     if params.get("precision") == "bf16":
-        yield Offer("precision", "Train again in fp32", {"precision": "fp32"})
+        yield Offer("precision", "in fp32", {"precision": "fp32"})
 
 
 def _more(params: Params, declared: dict[str, Param]) -> Iterator[Offer]:
     steps, rate = params["steps"] * 2, params["learning_rate"] * 2
-    yield Offer("steps", f"Train again for {steps} steps", {"steps": steps, "steps_per_image": 0})
-    yield Offer("rate", f"Train again at a learning rate of {rate:g}", {"learning_rate": rate})
+    yield Offer("steps", f"to {steps} steps", {"steps": steps, "steps_per_image": 0})
+    yield Offer("rate", f"at a learning rate of {rate:g}", {"learning_rate": rate})
 
 
 def _fewer_files(params: Params, declared: dict[str, Param]) -> Iterator[Offer]:
     if params["max_checkpoints"] > 1:
-        yield Offer("checkpoints", "Train again and keep one checkpoint", {"max_checkpoints": 1})
+        yield Offer("checkpoints", "and keep one checkpoint", {"max_checkpoints": 1})
     if params["sample_count"] > 1:
-        yield Offer("samples", "Train again with one picture a sample", {"sample_count": 1})
+        yield Offer("samples", "with one picture a sample", {"sample_count": 1})
 
 
-_PHOTOS = {"no_images", "photo_missing", "image_unreadable", "mask_unreadable", "mask_size"}
 _BY_CODE: dict[str, Callable[[Params, dict[str, Param]], Iterator[Offer]]] = {
     **dict.fromkeys(("out_of_memory", "engine_killed", "does_not_fit"), _lighter),
     **dict.fromkeys(("loss_not_finite", "weights_not_finite"), _calmer),
@@ -169,7 +194,9 @@ def apply(*, run: TrainingRun, key: str) -> TrainingRun:
     offer = next((offer for offer in failure.offers if offer.key == key), None) if failure else None
     if offer is None:
         raise Invalid("unknown_fix", "This change is not offered for this training. Load its page again.")
-    return _with_new_photos(run) if offer.photos else retry(run=run, values=offer.values)
+    if offer.photos:
+        return _with_new_photos(run)
+    return resuming.go_on(run=run, values=offer.values) if offer.step else retry(run=run, values=offer.values)
 
 
 def retry(*, run: TrainingRun, values: Params) -> TrainingRun:
@@ -177,10 +204,7 @@ def retry(*, run: TrainingRun, values: Params) -> TrainingRun:
     if not values:
         return TrainingRun.objects.get(job=jobs.retry(job=run.job))
     with transaction.atomic():
-        current = Job.objects.select_for_update(no_key=True).get(pk=run.job_id)
-        if current.state not in {Job.State.FAILED, Job.State.CANCELLED}:
-            why = f"Cannot retry job in {current.state} state: only failed and cancelled jobs can be."
-            raise Conflict("not_retryable", why)
+        jobs.lock_for_retry(job=run.job)
         return services.again(run=run, values=values)
 
 

@@ -33,7 +33,7 @@ class TrainingHandler:
             prompts=sample_prompts(run),
             params=run.params,
             resume_from=str(states[-1]) if states else None,
-            start=cast(Literal["fresh", "longer", "warm"], run.start),
+            start="longer" if run.begun_at else cast(Literal["fresh", "longer", "warm"], run.start),
             init_lora=str(initial) if initial.is_file() else None,
             title=f"{run.character.name} ({run.trigger_word})",
         ).to_dict()
@@ -56,13 +56,12 @@ class TrainingHandler:
 
     def on_ended(self, job: Job) -> None:
         """A completed run leaves its LoRA to the library, its state and photos to be trained longer until there is a
-        newer version. Any other resumes no more, and leaves its photos to a retry."""
-        folder = storage.run_key(job.public_id)
-        if job.state != Job.State.COMPLETED:
-            storage.remove(f"{folder}/state")
-            return
-        rundir.final(storage.absolute(folder)).unlink(missing_ok=True)
-        carrying.forget_older(run_of(job))
+        newer version. Any other leaves both to whoever lets it go on, or trains again."""
+        run = TrainingRun.objects.select_related("job__retry_of").filter(job=job).first()
+        if job.state == Job.State.COMPLETED:
+            rundir.final(storage.absolute(storage.run_key(job.public_id))).unlink(missing_ok=True)
+        if run is not None:
+            (carrying.forget_older if job.state == Job.State.COMPLETED else carrying.forget_overtaken)(run)
 
     def resubmit(self, job: Job) -> Job:
         return services.again(run=run_of(job)).job

@@ -68,6 +68,9 @@ class TrainingRun(models.Model):
         default=Start.FRESH,
         help_text="longer: goes on with the parent's steps and optimizer; warm: new steps from the parent's LoRA",
     )
+    begun_at = models.PositiveIntegerField(
+        default=0, help_text="the step after which it goes on with a run that was stopped or failed; 0: with none"
+    )
     sweep = models.ForeignKey(TrainingSweep, null=True, on_delete=models.SET_NULL, related_name="runs")
     plan = models.JSONField(default=dict, help_text="what was predicted at submit: seconds, memory, disk, and why")
     measured = models.JSONField(default=dict, help_text="what it took: peak memory, seconds per step")
@@ -95,6 +98,8 @@ class TrainingRun(models.Model):
     @property
     def steps_before(self) -> int:
         """Those that were another training's, where this one goes on with it."""
+        if self.begun_at:
+            return int(self.begun_at)
         return int(self.parent.params["steps"]) if self.start == self.Start.LONGER and self.parent else 0
 
     def first_due(self, cadence: str) -> int:

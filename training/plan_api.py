@@ -91,6 +91,7 @@ def _plan(asked: dict[str, Any]) -> planning.Plan:
 class OfferSerializer(serializers.Serializer[Any]):
     key = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]  # a field, not the serializer's own label
+    step = serializers.IntegerField(help_text="the one after which it goes on; 0: it begins from the start")
     values = serializers.DictField(help_text="what it changes; empty: the character's photos of now instead")
 
 

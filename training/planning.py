@@ -140,7 +140,7 @@ def settle(run: TrainingRun) -> None:
     pictures = sum(len(photo["crops"]) or 1 for photo in run.photos)
     fixed = set(run.sweep.axes) if run.sweep else set()
     may = adaptable(run.base, run.params, run.preset, len(run.photos)) - fixed
-    if run.start == TrainingRun.Start.LONGER:
+    if run.start == TrainingRun.Start.LONGER or run.begun_at:
         may = frozenset()  # its saved state belongs to exactly these settings
     found = make(run.base, run.params, pictures=pictures, may=may, steps=steps_to_take(run))
     if not found.fit.fits:

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from training import access, checkpoints, curves
+from training import access, checkpoints, curves, resuming
 from training.serializers import ErrorSerializer
 
 MISSING = {404: ErrorSerializer}
@@ -62,6 +62,13 @@ class KeptSerializer(serializers.Serializer[Any]):
     deleted_because = serializers.CharField(help_text="empty: its file is there")
 
 
+@extend_schema_serializer(component_name="TrainingState")
+class StateSerializer(serializers.Serializer[Any]):
+    step = serializers.IntegerField(help_text="the newest that was saved with everything to go on from; 0: none")
+    size_bytes = serializers.IntegerField(source="bytes")
+    why_not = serializers.CharField(help_text="why it cannot go on with mode go_on; empty when it can")
+
+
 class PinSerializer(serializers.Serializer[Any]):
     pinned = serializers.BooleanField()
 
@@ -94,6 +101,23 @@ class CheckpointsView(APIView):
     def get(self, request: Request, job_id: str) -> Response:
         """Every checkpoint, oldest first, those that were deleted too, with the reason."""
         return Response(KeptSerializer(access.get_run(job_id).checkpoints.all(), many=True).data)
+
+
+class StateView(APIView):
+    @extend_schema(operation_id="training_state", tags=["training"], responses={200: StateSerializer, **MISSING})
+    def get(self, request: Request, job_id: str) -> Response:
+        """What is kept so that it can go on, and what that costs."""
+        return Response(StateSerializer(resuming.kept(access.get_run(job_id))).data)
+
+    @extend_schema(
+        operation_id="training_forget_state",
+        tags=["training"],
+        responses={204: None, 400: ErrorSerializer, **MISSING},
+    )
+    def delete(self, request: Request, job_id: str) -> Response:
+        """Deletes what is kept for that. Checkpoints, samples and the LoRA stay."""
+        resuming.forget(run=access.get_run(job_id))
+        return Response(status=204)
 
 
 class PinView(APIView):

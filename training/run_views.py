@@ -15,7 +15,7 @@ from isengard.engine.capabilities import probe
 from isengard.htmx import STOP_POLLING, is_fragment, redirect_to, render_page, toast
 from isengard.jobs import joblog
 from isengard.jobs import services as jobs
-from training import access, checkpoints, continuing, curves, fixes, shown
+from training import access, checkpoints, continuing, curves, fixes, resuming, shown
 from training.models import TrainingRun
 
 LOG_LINES = 400
@@ -47,10 +47,11 @@ def _live(run: TrainingRun) -> dict[str, Any]:
         "checks_matter": shown.checks_matter(job),
         "failure": fixes.of(run),
         "expected_speed": shown.expected_speed(run),
-        "interruptions": curves.interruptions(job),
+        "interruptions": curves.interruptions(job, run.steps_before),
         "checkpoints": checkpoints.shown(run),
         "lora": getattr(run, "lora", None),
         "go_on": continuing.shown(run) if job.state == job.State.COMPLETED else None,
+        "left": resuming.kept(run) if job.state in resuming.UNFINISHED else None,
         "base": catalog.get(run.base),
     }
 

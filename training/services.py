@@ -100,7 +100,7 @@ def submit(
         undo.callback(storage.remove, storage.run_key(job.public_id))
         carrying.bring(beginning, job)
         draft.job, draft.photos = job, freeze(job)
-        draft.start, draft.parent = beginning.start, beginning.parent
+        draft.start, draft.parent, draft.begun_at = beginning.start, beginning.parent, beginning.step
         draft.params = freezing.settle(draft.params, draft.photos)
         planning.settle(draft)
         _refuse_same(draft)
@@ -130,13 +130,12 @@ def _identity(photo: freezing.Photo) -> tuple[Any, ...]:
     return photo["sha256"], photo["caption"], photo.get("crops"), bool(photo.get("mask"))
 
 
-def again(*, run: TrainingRun, values: dict[str, Any] | None = None) -> TrainingRun:
-    """A new run with the same frozen photos and parameters but for `values`. Errors as at the first start."""
+def again(*, run: TrainingRun, values: dict[str, Any] | None = None, beginning: Beginning | None = None) -> TrainingRun:
+    """A new run with the same frozen photos and parameters but for `values`. Errors as at the first start.
+
+    `beginning`: where it takes up, None for where `run` had begun."""
     bases.require_trainable(run.base)
     bases.require_space()
-    beginning = carrying.beginning_of(run)
-    if run.start == TrainingRun.Start.LONGER and (run.parent is None or carrying.state_of(run.parent) is None):
-        raise Conflict("no_state", "The training that this one went on with is gone. Start a new version instead.")
     names = ("character", "preset", "base", "params", "trigger_word", "class_word", "warnings", "sweep")
     draft = TrainingRun(**{name: getattr(run, name) for name in names})
     if values:
@@ -146,7 +145,7 @@ def again(*, run: TrainingRun, values: dict[str, Any] | None = None) -> Training
         draft,
         lambda job: [freezing.refreeze(photo, run.job, job) for photo in run.photos],
         label=run.job.label,
-        beginning=beginning,
+        beginning=beginning or carrying.beginning_of(run),
         correlation_id=correlation.current(),
         retry_of=run.job,
     )

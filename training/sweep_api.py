@@ -14,7 +14,7 @@ from characters.access import get_character
 from isengard.errors import Conflict, Invalid
 from isengard.logs import correlation
 from isengard.throttles import FairUse
-from training import access, comparing, continuing, sweeps
+from training import access, comparing, continuing, resuming, sweeps
 from training.models import TrainingSweep
 from training.serializers import (
     ErrorSerializer,
@@ -39,7 +39,9 @@ class Throttled(APIView):
 
 class ContinueSerializer(serializers.Serializer[Any]):
     mode = serializers.ChoiceField(
-        ["longer", "warm"], help_text="longer: steps and optimizer go on; warm: a new version begins from its LoRA"
+        ["go_on", "longer", "warm"],
+        help_text="go_on: one that was stopped or failed goes on after its newest saved step; longer: steps and "
+        "optimizer of a finished one go on; warm: a new version begins from its LoRA",
     )
     steps = serializers.IntegerField(required=False, help_text="longer: how many more")
     config = TrainingConfigSerializer(required=False, help_text="warm: what is to differ from the training before")
@@ -55,10 +57,14 @@ class ContinueView(Throttled):
         responses={201: TrainingJobSerializer, **REFUSED},
     )
     def post(self, request: Request, job_id: str) -> Response:
-        """A new version that begins from a finished training."""
+        """A training that goes on with another: from where it was stopped, longer, or as a new version of its LoRA."""
         asked = ContinueSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         run, data = access.get_run(job_id), asked.validated_data
+        if data["mode"] == "go_on":
+            if extra := sorted({"config", "preset_name", "steps"} & set(data)):
+                raise Invalid("bad_param", f"{extra[0]} cannot change when a training goes on where it was stopped.")
+            return Response(TrainingJobSerializer(resuming.go_on(run=run)).data, status=201)
         if data["mode"] == "longer":
             if "steps" not in data:
                 raise Invalid("bad_param", "Say in `steps` for how many more steps.")

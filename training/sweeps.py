@@ -15,7 +15,7 @@ from isengard.engine import catalog
 from isengard.engine.params import BadParam, Param
 from isengard.errors import Conflict, Invalid
 from isengard.jobs import services as jobs
-from isengard.jobs.models import ACTIVE, Job
+from isengard.jobs.models import ACTIVE
 from training import carrying, services
 from training.models import Lora, TrainingRun, TrainingSweep
 
@@ -136,5 +136,5 @@ def _drop(run: TrainingRun) -> None:
         storage.remove(saved.file)
         saved.deleted_because = "Another training of its comparison was kept"
         saved.save(update_fields=["deleted_because"])
-    if run.job.state == Job.State.COMPLETED:
+    if not run.job.is_active:
         carrying.forget(run)

@@ -28,6 +28,8 @@ urlpatterns = [
     path("training/<id:public_id>/save", run_views.save_now, name="save-now"),
     path("training/<id:public_id>/sample", run_views.sample_now, name="sample-now"),
     path("training/<id:public_id>/longer", continue_views.longer, name="longer"),
+    path("training/<id:public_id>/go-on", continue_views.go_on, name="go-on"),
+    path("training/<id:public_id>/forget-state", continue_views.forget, name="forget-state"),
     path("training/<id:public_id>/retry", run_views.retry, name="retry"),
     path("training/<id:public_id>/fix", fix_views.fix, name="fix"),
     path("", include("training.library.urls")),

@@ -43,8 +43,9 @@ class TrainSpec:
     state written by an earlier attempt (in `run_dir`) or by the training that this one goes on with, or None. `prompts`
     are the sample prompts with the trigger.
 
-    `start`: fresh; longer goes on with the steps and the optimizer in `resume_from`; warm begins anew from the weights
-    in `init_lora`, a LoRA file of the same base."""
+    `start`: fresh; longer goes on with the steps and the optimizer in `resume_from` (of a finished training, or of one
+    that was stopped) and never starts over; warm begins anew from the weights in `init_lora`, a LoRA file of the same
+    base."""
 
     job: str
     base: BaseModel

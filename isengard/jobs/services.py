@@ -103,9 +103,9 @@ def ask(*, job: Job, what: str) -> Job:
         current = Job.objects.select_for_update(no_key=True).get(pk=job.pk)
         if not tell(job=current, what=what):
             raise Conflict("not_running", f"Only a running job can {what}; this one is {_condition(current)}.")
-        current.asked = sorted({*current.asked, what})
-        current.save(update_fields=["asked"])
     return current
+
+
 def tell(*, job: Job, what: str) -> bool:
     """Has the engine of a running job hear `what` after the step it is at (engine/events.py: `ask`). False: no engine
     will. The caller holds the job's row, freshly read."""
@@ -114,8 +114,6 @@ def tell(*, job: Job, what: str) -> bool:
     job.asked = sorted({*job.asked, what})
     job.save(update_fields=["asked"])
     return True
-
-
 
 
 def _condition(job: Job) -> str:
@@ -128,15 +126,22 @@ def _condition(job: Job) -> str:
 def retry(*, job: Job) -> Job:
     """A new job that asks for the same again. Conflict: this one did not fail, or its retry is already on its way."""
     with transaction.atomic():
-        # The lock makes two clicks wait for each other, so that the second sees the first one's job.
-        current = Job.objects.select_for_update(no_key=True).get(pk=job.pk)
-        if current.state not in {Job.State.FAILED, Job.State.CANCELLED}:
-            raise Conflict(
-                "not_retryable", f"Cannot retry job in {current.state} state: only failed and cancelled jobs can be."
-            )
-        if (again := current.retries.filter(state__in=ACTIVE).first()) is not None:
-            raise Conflict("already_retried", f"This was started again already: {again.public_id} is {again.state}.")
+        current = lock_for_retry(job=job)
         return handler_for(current.kind).resubmit(current)
+
+
+def lock_for_retry(*, job: Job) -> Job:
+    """The job for a caller that holds a transaction and starts it again. Conflict: as `retry`.
+
+    The lock makes two clicks wait for each other, so that the second sees the first one's job."""
+    current = Job.objects.select_for_update(no_key=True).get(pk=job.pk)
+    if current.state not in {Job.State.FAILED, Job.State.CANCELLED}:
+        raise Conflict(
+            "not_retryable", f"Cannot retry job in {current.state} state: only failed and cancelled jobs can be."
+        )
+    if (again := current.retries.filter(state__in=ACTIVE).first()) is not None:
+        raise Conflict("already_retried", f"This was started again already: {again.public_id} is {again.state}.")
+    return current
 
 
 def remove(*, job: Job) -> None:

@@ -53,6 +53,34 @@ def test_longer_without_a_sound_state_is_an_error_and_no_new_start(train_spec: M
     assert caught.value.code == "state_unusable"
 
 
+def stopped(spec: TrainSpec, at: int) -> str:
+    """The state of a training that was told to stop after step `at`."""
+    saw = Events()
+    loop.train(spec, saw, lambda: len(saw.of("metric")) >= at or bool(saw.of("checkpoint")))
+    return str(rundir.states(Path(spec.run_dir))[-1])
+
+
+def test_what_was_stopped_goes_on_in_another_folder_to_the_last_bit(train_spec: Make) -> None:
+    straight, cut = train_spec("straight"), train_spec("cut", checkpoint_every_n_steps=3)
+    once, state = trained(straight), stopped(cut, at=3)
+    saw = Events()
+    # Recomputed activations are the same numbers, so a training that ran out of memory goes on with them.
+    more = train_spec("more", gradient_checkpointing="on")
+    loop.train(replace(more, start="longer", resume_from=state), saw, go_on)
+    one, two = load_file(once["path"]), load_file(rundir.final(Path(more.run_dir)))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert [event["step"] for event in saw.of("metric")] == [4, 5, 6]
+
+
+def test_only_a_training_that_goes_on_may_do_so_at_another_rate(train_spec: Make) -> None:
+    state = stopped(train_spec("cut", checkpoint_every_n_steps=3), at=3)
+    calmer, saw = train_spec("calm", learning_rate=1e-5), Events()
+    loop.train(replace(calmer, start="longer", resume_from=state), saw, go_on)
+    assert [event["learning_rate"] for event in saw.of("metric")] == [1e-5] * 3
+    with pytest.raises(EngineError, match="cannot go on"):
+        trained(replace(train_spec("other", lora_rank=8), start="longer", resume_from=state))
+
+
 def test_a_warm_start_begins_with_what_was_learnt(train_spec: Make, events: Events) -> None:
     first = Training(train_spec("first", steps=3), Events(), go_on)
     first.run()

@@ -32,6 +32,7 @@ DRAWING = {
     "picture_not_finite",
     "source_too_small",
     "two_loras_needed",
+    "unknown_sampler",
     "unknown_speed",
     "unknown_tool",
     "upscaler_unusable",

@@ -170,11 +170,12 @@ def test_a_newer_version_ends_that_the_older_can_go_on(run: TrainingRun, folder:
     assert not (folder / "state").exists() and not (folder / "photos").exists()
 
 
-def test_a_cancelled_run_keeps_what_a_retry_needs(run: TrainingRun, folder: Path) -> None:
-    put(rundir.state(folder, 50))
-    Job.objects.update(state=Job.State.CANCELLED)
+@pytest.mark.parametrize("state", ["cancelled", "failed"])
+def test_a_run_that_did_not_finish_keeps_what_it_needs_to_go_on(run: TrainingRun, folder: Path, state: str) -> None:
+    kept = put(rundir.state(folder, 50))
+    Job.objects.update(state=state)
     TrainingHandler().on_ended(Job.objects.get())
-    assert len(list((folder / "photos").iterdir())) == 3 and not (folder / "state").exists()
+    assert len(list((folder / "photos").iterdir())) == 3 and kept.is_file()
 
 
 def test_removing_a_run_deletes_its_folder_but_not_its_lora(run: TrainingRun, folder: Path) -> None:

@@ -4,6 +4,7 @@ safetensors and JSON, never pickle: a state from anywhere cannot run code. Knows
 
 import json
 import random
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,17 @@ CADENCE = {
     "steps",
     "steps_per_image",
 }
+# How a step is computed, not what it computes.
+HARMLESS = {"gradient_checkpointing"}
+# What a training that goes on with another's state may change beside that, where somebody asked for it.
+CALMER = {"learning_rate"}
 Tensors = dict[str, torch.Tensor]
 Facts = dict[str, Any]
 
 
 NOT_LONGER = (
-    "The earlier training's saved state is missing, damaged or of other settings, so its steps cannot go on. Start a "
-    "new version from its LoRA instead."
+    "The earlier training's saved state is missing, damaged or of other settings, so its steps cannot go on. Begin it "
+    "anew, or start a new version from its LoRA or from one of its checkpoints."
 )
 
 
@@ -68,12 +73,14 @@ class TrainState:
         with replacing(path) as part:
             save_file(tensors, part, metadata=header)
 
-    def load(self, path: Path) -> None:
-        """Takes everything over, or nothing. BadState: damaged, or of a training with other settings."""
+    def load(self, path: Path, changed: Collection[str] = ()) -> None:
+        """Takes everything over, or nothing. BadState: damaged, or of a training with other settings.
+
+        `changed`: names of parameters that may differ beside those that change no result."""
         try:
             with safe_open(path, framework="pt") as file:
                 header = file.metadata() or {}
-                if header.get("recipe") != self._recipe:
+                if not _alike(header["recipe"], self._recipe, HARMLESS.union(changed)):
                     raise BadState("it belongs to a training with other settings")
                 facts = json.loads(header["isengard_state"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
@@ -164,7 +171,8 @@ def resume(state: TrainState, spec: TrainSpec, sink: Sink) -> bool:
     EngineError state_unusable: a training that was to go on with another's steps must not silently start over.
     What an abandoned attempt wrote about later steps is deleted, so that the newest file is always the truth."""
     run_dir = Path(spec.run_dir)
-    found = spec.resume_from is not None and _first_sound(state, Path(spec.resume_from), run_dir, sink)
+    changed = CALMER if spec.start == "longer" else ()
+    found = spec.resume_from is not None and _first_sound(state, Path(spec.resume_from), run_dir, sink, changed)
     if spec.start == "longer" and not found:
         raise EngineError("state_unusable", NOT_LONGER)
     for path in (*rundir.states(run_dir), *rundir.checkpoints(run_dir)):
@@ -173,11 +181,11 @@ def resume(state: TrainState, spec: TrainSpec, sink: Sink) -> bool:
     return found
 
 
-def _first_sound(state: TrainState, named: Path, run_dir: Path, sink: Sink) -> bool:
+def _first_sound(state: TrainState, named: Path, run_dir: Path, sink: Sink, changed: Collection[str]) -> bool:
     others = [path for path in reversed(rundir.states(run_dir)) if path != named]
     for path in [named, *others]:
         try:
-            state.load(path)
+            state.load(path, changed)
         except BadState as error:
             text = f"The saved state {path.name} cannot be resumed: {error}."
             sink("log", level="warning", event="state_refused", message=text, fields={"state": path.name})
@@ -187,6 +195,14 @@ def _first_sound(state: TrainState, named: Path, run_dir: Path, sink: Sink) -> b
         return True
     sink("log", level="warning", event="restarted", message="No saved state could be used: starting over", fields={})
     return False
+
+
+def _alike(one: str, other: str, free: Collection[str]) -> bool:
+    """Whether two recipes are the same but for the parameters named in `free`."""
+    recipes = [json.loads(one), json.loads(other)]
+    for recipe in recipes:
+        recipe["params"] = {name: value for name, value in recipe["params"].items() if name not in free}
+    return bool(recipes[0] == recipes[1])
 
 
 def _numpy_state() -> list[Any]:
