@@ -11,7 +11,7 @@ from generation.given import Given
 from generation.services import MAX_BATCHES, MAX_COUNT
 from generation.shapes import Shape
 from generation.wearing import Worn
-from isengard.engine import catalog, tools
+from isengard.engine import catalog, samplers, tools
 from isengard.engine.guides import found
 from isengard.engine.params import Param
 from isengard.forms import field_for, values
@@ -24,7 +24,7 @@ MORE_LORAS = (2, 3, 4)
 CUSTOM = "custom"
 GONE = "This LoRA was deleted or is for another base. Choose another one."
 # Which axis comes first, and what to write into it.
-GRID_ORDER = ("strength", "lora", "steps", "guidance_scale", "seed", "replace", "prompt")
+GRID_ORDER = ("strength", "lora", "steps", "guidance_scale", "sampler", "seed", "replace", "prompt")
 GRID_HINTS = {
     "strength": "Numbers with commas between: 0.6, 0.8, 1",
     "prompt": "One a line; each takes the place of the prompt above.",
@@ -119,13 +119,9 @@ class GenerateForm(forms.Form):
     def _add_grid(self) -> None:
         """A field for each kind of axis; those that are filled count."""
         worn = [(key, one.name) for key, one in self.offered.items()]
-        self.fields["grid_lora"] = forms.MultipleChoiceField(
-            label=grid.KINDS["lora"],
-            required=False,
-            choices=worn,
-            error_messages={"invalid_choice": GONE},
-            widget=forms.SelectMultiple({"class": "form-select", "size": 4}),
-        )
+        self.fields["grid_lora"] = _several("lora", worn, {"error_messages": {"invalid_choice": GONE}})
+        ways = [(one.key, one.label) for one in samplers.offered(self.base)]
+        self.fields["grid_sampler"] = _several("sampler", ways)
         for kind, hint in GRID_HINTS.items():
             lines = forms.Textarea({"class": "form-control", "rows": 2}) if kind == "prompt" else None
             self.fields[f"grid_{kind}"] = forms.CharField(
@@ -137,7 +133,10 @@ class GenerateForm(forms.Form):
             )
 
     def grid_fields(self) -> list[forms.BoundField]:
-        return [self[f"grid_{kind}"] for kind in GRID_ORDER if self.offered or kind not in ("lora", "strength")]
+        known = {param.name for param in self.params}
+        left_out = () if self.offered else ("lora", "strength")
+        absent = {kind for kind in grid.KNOBS if kind not in known}
+        return [self[f"grid_{kind}"] for kind in GRID_ORDER if kind not in (*left_out, *absent)]
 
     def grid_wrong(self) -> bool:
         return any(field.errors or field.value() for field in self.grid_fields())
@@ -253,6 +252,13 @@ class GenerateForm(forms.Form):
 def _axis_values(kind: str, value: Any) -> tuple[str, ...]:
     parts = value if isinstance(value, list) else value.splitlines() if kind == "prompt" else value.split(",")
     return tuple(part.strip() for part in parts if part.strip())
+
+
+def _several(kind: str, choices: list[tuple[str, str]], more: dict[str, Any] | None = None) -> forms.Field:
+    widget = forms.SelectMultiple({"class": "form-select", "size": 4})
+    return forms.MultipleChoiceField(
+        label=grid.KINDS[kind], required=False, choices=choices, widget=widget, **(more or {})
+    )
 
 
 def _sides(shape: Shape) -> tuple[str, str]:

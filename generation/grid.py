@@ -1,6 +1,6 @@
 """XYZ grids: one job that draws every combination of up to three axes, and the table of what came out.
 
-An axis is a kind (checkpoint, strength, prompt, seed, steps, guidance) with values. Knows no request."""
+An axis is a kind (checkpoint, strength, prompt, seed, steps, guidance, sampler) with values. Knows no request."""
 
 import base64
 import io
@@ -16,7 +16,8 @@ from generation import composing, services, wearing
 from generation.models import Generation, Output
 from generation.services import Asked
 from isengard import storage
-from isengard.engine import catalog
+from isengard.engine import catalog, offers, samplers
+from isengard.engine.errors import EngineError
 from isengard.errors import Invalid
 from training import bases
 
@@ -31,10 +32,13 @@ KINDS = {
     "seed": "Seed",
     "steps": "Steps",
     "guidance_scale": "Guidance",
+    "sampler": "Sampler",
 }
 NUMBERS = {"strength": float, "seed": int, "steps": int, "guidance_scale": float}
 # Of a picture inside the self-contained page.
 EMBEDDED_SIDE, EMBEDDED_QUALITY = 768, 85
+# Axes that are knobs of a picture.
+KNOBS = ("steps", "guidance_scale", "sampler")
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ def _require_axes(axes: Sequence[Axis]) -> None:
 def _labels(axis: Axis) -> list[str]:
     if axis.kind == "lora":
         return [wearing.get(value).name if value else "nobody" for value in axis.values]
+    if axis.kind == "sampler":
+        return [_sampler(value).label for value in axis.values]
     return [value.strip() for value in axis.values]
 
 
@@ -99,6 +105,14 @@ def _cell(axes: Sequence[Axis], values: Sequence[str], asked: Asked, fields: dic
     if params := _params(given, fields["base"]):
         cell["params"] = params
     return cell
+
+
+def _sampler(name: str) -> samplers.Sampler:
+    """Invalid: no such sampler."""
+    try:
+        return samplers.get(name.strip())
+    except EngineError as error:
+        raise Invalid("bad_grid", error.message) from error
 
 
 def _value(kind: str, text: str) -> Any:
@@ -149,19 +163,40 @@ def _prompt(
 
 def _params(given: dict[str, Any], base: str) -> dict[str, Any]:
     """Invalid: out of range, or the base has no such knob."""
-    values: dict[str, Any] = {name: given[name] for name in ("steps", "guidance_scale") if name in given}
-    known = tuple(param for param in catalog.generation_params(base) if param.name in ("steps", "guidance_scale"))
-    cleaned = bases.clean(known, values)
+    values: dict[str, Any] = {name: given[name] for name in KNOBS if name in given}
+    known = tuple(param for param in catalog.generation_params(base) if param.name in KNOBS)
+    cleaned = bases.clean(known, values, offers.unwired_drawing(base))
     return {name: cleaned[str(name)] for name in values}
 
 
-def tables(generation: Generation) -> list[Table]:
-    """The grid as it is now: a cell holds its picture, or None where it is not drawn (yet)."""
-    labels = [axis["labels"] for axis in generation.axes]
+def ordered(generation: Generation, word: str) -> tuple[int, ...]:
+    """Which axis is shown as columns, rows and tables, from digits like "10"; the grid's own order where they do not
+    say each axis once."""
+    own = tuple(range(len(generation.axes)))
+    said = tuple(int(digit) for digit in word if digit in "012")
+    return said if sorted(said) == list(own) else own
+
+
+def swaps(order: Sequence[int]) -> list[tuple[str, str]]:
+    """What a person may exchange, in words, with the digits of the order that it leads to."""
+    found = []
+    for at, (one, other) in enumerate(itertools.pairwise(AXES[: len(order)])):
+        swapped = [*order[:at], order[at + 1], order[at], *order[at + 2 :]]
+        found.append((f"Swap {one} and {other}", "".join(map(str, swapped))))
+    return found
+
+
+def tables(generation: Generation, order: Sequence[int] = ()) -> list[Table]:
+    """The grid as it is now, its axes in this order (see `ordered`): a cell holds its picture, or None where it is not
+    drawn (yet)."""
+    order = order or range(len(generation.axes))
+    drawn = [axis["labels"] for axis in generation.axes]
+    labels = [drawn[axis] for axis in order]
     columns, rows, titles = (labels[at] if at < len(labels) else [""] for at in range(len(AXES)))
     made = {output.index: output for output in generation.outputs.all() if output.deleted_at is None}
     # Combinations count the last axis fastest.
-    at = {place: number for number, place in enumerate(itertools.product(*(range(len(label)) for label in labels)))}
+    places = itertools.product(*(range(len(label)) for label in drawn))
+    at = {tuple(place[axis] for axis in order): number for number, place in enumerate(places)}
 
     def cell(column: int, row: int, table: int) -> dict[str, Any]:
         index = at[(column, row, table)[: len(labels)]]
@@ -177,9 +212,10 @@ def tables(generation: Generation) -> list[Table]:
     ]
 
 
-def axis_names(generation: Generation) -> list[tuple[str, str]]:
+def axis_names(generation: Generation, order: Sequence[int] = ()) -> list[tuple[str, str]]:
     """Which kind each of columns, rows and tables shows."""
-    return [(place, KINDS[axis["kind"]]) for place, axis in zip(AXES, generation.axes, strict=False)]
+    kinds = [generation.axes[axis]["kind"] for axis in order or range(len(generation.axes))]
+    return [(place, KINDS[kind]) for place, kind in zip(AXES, kinds, strict=False)]
 
 
 def embedded(output: Output) -> str:

@@ -46,11 +46,15 @@ def _shared(generation: Generation) -> list[tuple[str, str]]:
 
 @require_GET
 def page(request: HttpRequest, public_id: str) -> HttpResponse:
+    """`?order=` says which axis stands where; it is part of the address, so it is shared with it."""
     generation = _grid(public_id)
+    order = grid.ordered(generation, request.GET.get("order", ""))
     context = {
         **shown.card(generation),
-        "tables": grid.tables(generation),
-        "axis_names": grid.axis_names(generation),
+        "tables": grid.tables(generation, order),
+        "axis_names": grid.axis_names(generation, order),
+        "order": "".join(map(str, order)),
+        "swaps": grid.swaps(order),
         "shared": _shared(generation),
     }
     return render_page(request, "generation/grid.html", "grid", context)
@@ -60,7 +64,8 @@ def page(request: HttpRequest, public_id: str) -> HttpResponse:
 def download(request: HttpRequest, public_id: str) -> HttpResponse:
     """One HTML file with the pictures inside, to be sent to anybody: it needs no server and asks none."""
     generation = _grid(public_id)
-    tables = grid.tables(generation)
+    order = grid.ordered(generation, request.GET.get("order", ""))
+    tables = grid.tables(generation, order)
     for table in tables:
         for _, cells in table.rows:
             for cell in cells:
@@ -68,7 +73,7 @@ def download(request: HttpRequest, public_id: str) -> HttpResponse:
     context = {
         "generation": generation,
         "tables": tables,
-        "axis_names": grid.axis_names(generation),
+        "axis_names": grid.axis_names(generation, order),
         "recipe": _shared(generation),
         "facts": grid.facts(generation),
         "style": f"data:text/css;base64,{b64encode(render_to_string(STYLE).encode()).decode()}",

@@ -10,7 +10,7 @@ from generation.forms import CUSTOM, MORE_LORAS
 from generation.given import Given
 from generation.models import Generation
 from generation.services import worn_by
-from isengard.engine import catalog, recalled
+from isengard.engine import catalog, recalled, samplers
 from isengard.engine.catalog import Base
 from isengard.engine.params import BadParam, Param
 from isengard.engine.recalled import Facts, LoraSeen
@@ -111,6 +111,7 @@ def fitted(facts: Facts, base: str) -> Recalled:
         found.notes.append(f"The prompt was cut to {MAX_PROMPT} characters.")
     found.values = {"prompt": facts.prompt[:MAX_PROMPT], "count": 1, "lora": None}
     _fit_numbers(found, facts, {param.name: param for param in catalog.generation_params(found.base)})
+    _fit_sampler(found, facts.sampler, model)
     _fit_negative(found, facts, model)
     found.values |= _shaped(model, found.values)
     _fit_loras(found, facts.loras)
@@ -139,6 +140,17 @@ def _fit(found: Recalled, param: Param, value: float) -> Any:
         return param.clean(near)
     except BadParam:
         return param.default
+
+
+def _fit_sampler(found: Recalled, name: str, base: Base) -> None:
+    """Nothing where the picture does not say, or says what the base does anyway."""
+    key, same = samplers.nearest(name or samplers.EULER.key)
+    if reason := samplers.why_not(key, base):
+        found.notes.append(f"Its sampler {name} was left out. {reason}")
+    elif key != samplers.EULER.key or not same:
+        found.values["sampler"] = key
+    if not same and not reason:
+        found.notes.append(f"Its sampler was {name}; the nearest here is {samplers.get(key).label}.")
 
 
 def _fit_negative(found: Recalled, facts: Facts, base: Base) -> None:

@@ -90,7 +90,7 @@ def recipe(generation: Generation) -> list[tuple[str, str]]:
         value = generation.params.get(param.name)
         shown = param.name not in {"seed", "count"} and value not in (None, "")
         if shown and (param.name != "lora_strength" or generation.lora_name):
-            rows.append((param.label, f"{value:g}" if isinstance(value, float) else f"{value} {param.unit}".strip()))
+            rows.append((param.label, f"{value:g}" if isinstance(value, float) else param.said(value)))
     return rows
 
 

@@ -19,7 +19,7 @@ def field_for(param: Param) -> forms.Field:
         "initial": initial(param),
     }
     if param.type == "enum":
-        choices = [(str(option), f"{option} {param.unit}".strip()) for option in param.choices]
+        choices = [(str(option), param.said(option)) for option in param.choices]
         return forms.ChoiceField(choices=choices, widget=forms.Select({"class": "form-select"}), **common)
     if param.type == "bool":
         return forms.BooleanField(widget=forms.CheckboxInput(), **common)

@@ -25,7 +25,8 @@ TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "spiece.model")
 class Base:
     """One base model. `native_size`, `sizes` (those it learned, offered for training) and `multiple` (what width and
     height must be divisible by) are pixels; `steps` and `guidance_scale` are for drawing; `version` counts the weights
-    that were published under this key, because a LoRA fits only those it was trained on."""
+    that were published under this key, because a LoRA fits only those it was trained on; `distilled`: it
+    learned from another model to draw in a few steps, and only so."""
 
     key: str
     label: str
@@ -43,6 +44,7 @@ class Base:
     trainable: bool
     note: str
     version: int = 1
+    distilled: bool = False
 
 
 def _pocket_facts() -> dict[str, Any]:
@@ -110,6 +112,7 @@ FLUX_SCHNELL = Base(
     steps=4,
     guidance_scale=1.0,
     trainable=False,
+    distilled=True,
     note="Draws in 4 steps. It is distilled for that, so training it needs a de-distillation adapter that is not here; "
     "a LoRA trained on FLUX.1-dev often works on it.",
 )

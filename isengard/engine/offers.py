@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from isengard.engine import catalog, plan, speed, tools
+from isengard.engine import catalog, plan, samplers, speed, tools
 from isengard.engine.capabilities import Capabilities, probe
 from isengard.engine.catalog import Base
 from isengard.engine.guides import found
@@ -39,8 +39,9 @@ UNWIRED_ELSEWHERE: dict[str, Unwired] = {
     "precision": ("enum", [], "This base is so small that it always learns in fp32."),
     "quantize": ("enum", [], "This base is so small that 8 bits would save nothing."),
 }
-# Of requests for pictures, on the base that is drawn in one way only.
+# Of requests for pictures, on bases that are drawn in one way only.
 UNWIRED_DRAWING: dict[str, Unwired] = {
+    "sampler": ("enum", ["euler"], samplers.DISTILLED),
     "speed": ("enum", list(speed.SPEEDS), speed.SMALL),
     "precision": ("enum", [], "This base is so small that it is always drawn in fp32."),
     "quantize": ("enum", [], "This base is so small that 8 bits would save nothing."),

@@ -6,6 +6,7 @@ training, sampling at 3.5); for Pocket what was measured on it. Imports no torch
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from isengard.engine import samplers
 from isengard.engine.params import BadParam, Param
 
 if TYPE_CHECKING:
@@ -453,6 +454,9 @@ def generation(base: "Base") -> tuple[Param, ...]:
             help="How often the picture is refined. More is slower and, beyond the default, rarely better.",
         ),
     ]
+    if len(ways := samplers.offered(base)) > 1:
+        labels = tuple(one.label for one in ways)
+        params.append(replace(SAMPLER, choices=tuple(one.key for one in ways), labels=labels))
     if base.guidance != "none":
         params.append(_guidance(base))
     if base.guidance == "true_cfg":
@@ -473,6 +477,15 @@ def _guidance(base: "Base") -> Param:
     )
 
 
+SAMPLER = Param(
+    name="sampler",
+    type="enum",
+    default="euler",
+    choices=("euler",),
+    label="Sampler",
+    help="How each step is taken. Euler draws as in training. Heun looks twice at every step. DPM++ 2M and UniPC also "
+    "learn from the step before: the same time, and often fewer steps will do.",
+)
 NEGATIVE_PROMPT = Param(
     name="negative_prompt",
     type="string",

@@ -18,7 +18,8 @@ class BadParam(ValueError):
 
 @dataclass(frozen=True)
 class Param:
-    """One knob. `step` is the control's step, `unit` is shown behind the number, `label` is the plain word for it."""
+    """One knob. `step` is the control's step, `unit` is shown behind the number, `label` is the plain word for it.
+    `labels` are plain words for the choices, in their order, where the choices themselves are none."""
 
     name: str
     type: ParamType
@@ -29,6 +30,7 @@ class Param:
     max: float | None = None
     step: float | None = None
     choices: tuple[Any, ...] = ()
+    labels: tuple[str, ...] = ()
     unit: str = ""
     expert: bool = False
 
@@ -38,9 +40,14 @@ class Param:
             return self.default
         return _CLEAN[self.type](self, value)
 
+    def said(self, choice: Any) -> str:
+        """A choice in plain words, with its unit."""
+        word = self.labels[self.choices.index(choice)] if self.labels and choice in self.choices else choice
+        return f"{word} {self.unit}".strip()
+
     def schema(self) -> dict[str, Any]:
         """As `/api/info` shows it (BEHAVIOUR: wired, options)."""
-        data = {key: value for key, value in asdict(self).items() if key not in {"name", "choices"}}
+        data = {key: value for key, value in asdict(self).items() if key not in {"name", "choices", "labels"}}
         return {**data, "wired": True, **({"options": list(self.choices)} if self.choices else {})}
 
 

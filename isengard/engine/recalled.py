@@ -43,6 +43,7 @@ class Facts:
     width: int | None = None
     height: int | None = None
     model: str = ""
+    sampler: str = ""
     loras: tuple[LoraSeen, ...] = ()
 
 
@@ -100,6 +101,7 @@ def _facts(program: str, data: dict[str, Any]) -> Facts | None:
         width=_whole(data.get("width")),
         height=_whole(data.get("height")),
         model=_text(data.get("model"))[:200],
+        sampler=_text(data.get("sampler"))[:100],
         loras=_loras(data.get("loras")),
     )
 
@@ -148,6 +150,7 @@ def _invoke(texts: dict[str, str]) -> dict[str, Any] | None:
         **{name: data.get(name) for name in ("negative_prompt", "seed", "steps", "width", "height")},
         "prompt": data.get("positive_prompt"),
         "guidance_scale": data.get("guidance") or data.get("cfg_scale"),
+        "sampler": data.get("scheduler"),
         "model": model.get("name") if isinstance(model, dict) else "",
         "loras": [_invoke_lora(row) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else [],
     }
@@ -186,6 +189,7 @@ class _Graph:
             "width": self._any("width"),
             "height": self._any("height"),
             "model": self._any("unet_name", "ckpt_name"),
+            "sampler": self._any("sampler_name"),
             "loras": self._loras(),
         }
 

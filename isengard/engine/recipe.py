@@ -16,6 +16,8 @@ LONGEST = 1 << 16
 # name: value pairs of A1111's last line; a value is bare, or a JSON string where it holds commas.
 _PAIR = re.compile(r'([A-Z][\w ]{0,40}): ("(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)')
 _LORA_TAG = re.compile(r"<lora:([^:<>]{1,200}):(-?[\d.]{1,12})>")
+# Our samplers as A1111 calls them.
+_A1111 = {"euler": "Euler", "heun": "Heun", "dpmpp_2m": "DPM++ 2M", "unipc": "UniPC"}
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 
 
@@ -43,6 +45,7 @@ class Recipe:
     height: int
     model: str
     loras: tuple[LoraUse, ...] = ()
+    sampler: str = "euler"
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -71,7 +74,8 @@ def build_parameters(recipe: Recipe) -> str:
 
 
 def _pairs(recipe: Recipe) -> list[tuple[str, str]]:
-    pairs = [("Steps", str(recipe.steps)), ("Sampler", "Euler"), ("Schedule type", "Simple")]
+    sampler = _A1111.get(recipe.sampler, recipe.sampler)
+    pairs = [("Steps", str(recipe.steps)), ("Sampler", sampler), ("Schedule type", "Simple")]
     if recipe.guidance == "true_cfg":
         pairs.append(("CFG scale", f"{recipe.guidance_scale:g}"))
     else:
@@ -127,7 +131,7 @@ def _typed(found: dict[str, str]) -> dict[str, Any]:
     facts["guidance_scale"] = _number(scale)
     if size := _SIZE.fullmatch(found.get("Size", "")):
         facts["width"], facts["height"] = int(size[1]), int(size[2])
-    facts["model"] = found.get("Model")
+    facts["model"], facts["sampler"] = found.get("Model"), found.get("Sampler")
     return {name: value for name, value in facts.items() if value is not None}
 
 

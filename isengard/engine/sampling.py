@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from isengard.engine import catalog, memory, recipe
+from isengard.engine.drawing import solvers
 from isengard.engine.drawing.windows import Window, blended
 from isengard.engine.errors import EngineError
 from isengard.engine.events import Asks, Event, Sink, Stop, nothing_asked
@@ -47,12 +48,14 @@ class Throttle:
 
 @dataclass(frozen=True)
 class Look:
-    """How a picture is drawn: size in pixels, denoising steps, guidance scale (what it means: Family.guidance)."""
+    """How a picture is drawn: size in pixels, denoising steps, guidance scale (what it means: Family.guidance), and
+    the way from one noise level to the next (samplers.py)."""
 
     width: int
     height: int
     steps: int
     guidance: float
+    sampler: str = "euler"
 
 
 def usual_look(base_key: str) -> Look:
@@ -95,31 +98,39 @@ def draw(
     """Latents (B, C, h, w) of one prompt, one picture for each seed. The noise comes from the CPU, so a seed means the
     same on every device; a picture drawn alone and one drawn among others may differ in the last bit.
 
-    Euler steps along the family's noise levels. `negative` counts only where the family guides by two predictions.
-    With `windows` every step is the blend of one prediction for each, and `pause` is called before each of them."""
+    The look's sampler goes along the family's noise levels. `negative` counts only where the family guides by two
+    predictions. With `windows` every prediction is the blend of one for each, and `pause` is called before each."""
     shape, count = family.latent_shape(look.width, look.height), len(seeds)
     noise = torch.cat([torch.randn((1, *shape), generator=torch.Generator("cpu").manual_seed(seed)) for seed in seeds])
     noise = noise.to(family.device)
     embeds, negative = _repeated(embeds, count), _repeated(negative, count)
-    seen = (shape[0], windows[0].height, windows[0].width) if windows else shape
-    sigmas = _levels(family, look.steps, seen, start.denoise if start else 1.0).to(family.device)
+    part_shape = (shape[0], windows[0].height, windows[0].width) if windows else shape
+    sigmas = _levels(family, look.steps, part_shape, start.denoise if start else 1.0).to(family.device)
     latents = _noised(start, noise, sigmas[0]) if start else noise
+    solver = solvers.make(look.sampler, sigmas)
+
+    def held(latents: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        if start is None or start.mask is None:
+            return latents
+        return torch.where(start.mask > 0, latents, _noised(start, noise, sigma))
+
     for index in range(look.steps):
         more = guide.kwargs(index / look.steps) if guide else {}
-        sigma = sigmas[index].expand(count)
 
-        def predict(part: torch.Tensor, sigma: torch.Tensor = sigma, more: dict[str, Any] = more) -> torch.Tensor:
-            if pause is not None:
-                pause()
-            return _guided(family, part, sigma, embeds, negative, look.guidance, more)
+        def velocity(latents: torch.Tensor, sigma: torch.Tensor, more: dict[str, Any] = more) -> torch.Tensor:
+            def predict(part: torch.Tensor) -> torch.Tensor:
+                if pause is not None:
+                    pause()
+                return _guided(family, part, sigma.expand(count), embeds, negative, look.guidance, more)
 
-        velocity = blended(latents, windows, predict) if windows else predict(latents)
-        before, latents = latents, latents + (sigmas[index + 1] - sigmas[index]) * velocity
-        if start is not None and start.mask is not None:
-            latents = torch.where(start.mask > 0, latents, _noised(start, noise, sigmas[index + 1]))
+            latents = held(latents, sigma)
+            return blended(latents, windows, predict) if windows else predict(latents)
+
+        before = latents
+        latents, seen = solver(index, before, velocity)
+        latents = held(latents, sigmas[index + 1])
         if on_step is not None:
-            clean = _Clean(before, sigmas[index], velocity)
-            on_step(index + 1, look.steps, clean)
+            on_step(index + 1, look.steps, _Clean(before, sigmas[index], seen))
     return latents
 
 

@@ -15,8 +15,9 @@ FLUX = {
     "8": {"class_type": "VAEDecode", "inputs": {"samples": ["13", 0]}},
     "13": {
         "class_type": "SamplerCustomAdvanced",
-        "inputs": {"noise": ["25", 0], "guider": ["22", 0], "sigmas": ["17", 0]},
+        "inputs": {"noise": ["25", 0], "guider": ["22", 0], "sigmas": ["17", 0], "sampler": ["16", 0]},
     },
+    "16": {"class_type": "KSamplerSelect", "inputs": {"sampler_name": "dpmpp_2m"}},
     "17": {"class_type": "BasicScheduler", "inputs": {"steps": 24, "denoise": 1, "model": ["30", 0]}},
     "22": {"class_type": "BasicGuider", "inputs": {"model": ["30", 0], "conditioning": ["26", 0]}},
     "25": {"class_type": "RandomNoise", "inputs": {"noise_seed": 219670278747233}},
@@ -40,6 +41,7 @@ INVOKE = {
     "negative_prompt": "people",
     "seed": 11,
     "steps": 30,
+    "scheduler": "unipc",
     "cfg_scale": 7.5,
     "width": 512,
     "height": 640,
@@ -73,6 +75,13 @@ def test_invokeai_metadata(tmp_path: Path) -> None:
     assert facts is not None
     assert (facts.program, facts.prompt, facts.guidance_scale, facts.model) == ("InvokeAI", "a lake", 7.5, "FLUX Dev")
     assert facts.loras == (recalled.LoraSeen("mira-v1", 0.75),)
+
+
+def test_each_program_names_its_sampler(tmp_path: Path) -> None:
+    text = "a dog\nSteps: 20, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 5, Size: 512x512"
+    texts: list[dict[str, Any]] = [{"prompt": FLUX}, {"invokeai_metadata": INVOKE}, {"parameters": text}]
+    read = [recalled.read(png(tmp_path / f"{at}.png", **one)) for at, one in enumerate(texts)]
+    assert [facts and facts.sampler for facts in read] == ["dpmpp_2m", "unipc", "DPM++ 2M Karras"]
 
 
 def test_a1111_writes_into_jpegs_too(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ def test_the_a1111_form_reads_back() -> None:
         "width": 64,
         "height": 96,
         "model": "pocket",
+        "sampler": "Euler",
     }
 
 

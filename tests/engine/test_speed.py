@@ -62,6 +62,13 @@ def test_a_step_cache_takes_nothing_over_from_another_picture(family: Flux1) -> 
     assert torch.equal(drawn(family, seed=3), first)
 
 
+def test_a_step_cache_computes_each_step_of_a_sampler_that_looks_twice(family: Flux1) -> None:
+    computed = calls_of_the_last_block(family)
+    family.hasten(CACHED)
+    drawn(family, look=replace(LOOK, sampler="heun"))
+    assert computed() == LOOK.steps
+
+
 def test_a_step_cache_takes_nothing_over_from_another_size(family: Flux1) -> None:
     family.hasten(CACHED)
     drawn(family)

@@ -64,7 +64,8 @@ def test_the_engine_is_told_of_every_cell(mira: Character) -> None:
         (Axis("guidance_scale", ("nan",)),),
         (Axis("replace", ("green", "blue")),),
         (Axis("lora", ("lora-x",)),),
-        (Axis("sampler", ("euler",)),),
+        (Axis("sampler", ("warp",)),),
+        (Axis("speed", ("exact",)),),
     ],
 )
 def test_grids_that_cannot_be_drawn_are_refused(db: None, volume: Path, axes: tuple[Axis, ...]) -> None:
@@ -106,6 +107,35 @@ def test_pictures_stand_at_their_places(drawn: Generation) -> None:
     (table,) = grid.tables(drawn)
     assert table.columns == ["5", "9"] and [label for label, _ in table.rows] == ["1", "2"]
     assert [[cell["index"] for cell in cells] for _, cells in table.rows] == [[0, 2], [1, 3]]
+
+
+def test_columns_and_rows_change_places(client: Client, drawn: Generation) -> None:
+    (table,) = grid.tables(drawn, grid.ordered(drawn, "10"))
+    assert table.columns == ["1", "2"] and [[cell["index"] for cell in cells] for _, cells in table.rows] == [
+        [0, 1],
+        [2, 3],
+    ]
+    page = client.get(reverse("generation:grid", args=[drawn.job.public_id]) + "?order=10").content.decode()
+    assert "Columns: Seed · Rows: Steps" in page and "grid.html?order=10" in page and 'href="?order=01"' in page
+
+
+@pytest.mark.parametrize("word", ["", "0", "012", "00", "x\N{SUPERSCRIPT TWO}", "1" * 5000])
+def test_an_order_that_says_nothing_is_the_grids_own(drawn: Generation, word: str) -> None:
+    assert grid.ordered(drawn, word) == (0, 1)
+
+
+def test_three_axes_may_stand_in_every_order(db: None, volume: Path) -> None:
+    made = start(Axis("steps", ("5", "9")), SEEDS, Axis("replace", ("red", "blue")))
+    tables = grid.tables(made, grid.ordered(made, "201"))
+    cells = [cell["index"] for table in tables for _, row in table.rows for cell in row]
+    assert [table.title for table in tables] == ["1", "2"] and cells == [0, 1, 4, 5, 2, 3, 6, 7]
+    assert [label for label, _ in grid.swaps((2, 0, 1))] == ["Swap columns and rows", "Swap rows and tables"]
+
+
+def test_samplers_are_compared_by_their_names(db: None, volume: Path) -> None:
+    made = start(Axis("sampler", ("euler", "dpmpp_2m")))
+    assert [cell["params"] for cell in made.variants] == [{"sampler": "euler"}, {"sampler": "dpmpp_2m"}]
+    assert made.axes[0]["labels"] == ["Euler", "DPM++ 2M"]
 
 
 def test_the_page_shows_cells_and_gaps(client: Client, drawn: Generation) -> None:

@@ -75,6 +75,21 @@ def test_a_negative_prompt_is_left_out_where_nothing_listens(db: None) -> None:
     assert "negative_prompt" not in found.values and "cannot be told" in found.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("base", "name", "value", "said"),
+    [
+        ("pocket", "DPM++ 2M Karras", "dpmpp_2m", ""),
+        ("pocket", "Euler a", "euler", "Euler a; the nearest here is Euler"),
+        ("pocket", "", None, ""),
+        ("flux-schnell", "Heun", None, "distilled"),
+    ],
+)
+def test_a_sampler_is_led_to_the_nearest_and_said(db: None, base: str, name: str, value: Any, said: str) -> None:
+    found = recall.fitted(Facts("A1111", "a dog", sampler=name), base)
+    assert found.values.get("sampler") == value
+    assert said in " ".join(found.notes) and bool(said) == bool(found.notes)
+
+
 def test_a_lora_is_known_by_its_file_or_its_name(mira: Character) -> None:
     lora = make_lora(mira)
     seen = (LoraSeen("renamed", 0.5, lora.sha256), LoraSeen("elsewhere", 1.0))

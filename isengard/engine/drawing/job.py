@@ -66,7 +66,7 @@ def _wish(spec: GenerateSpec, index: int, seed: int, own: Variant) -> Wish:
         prompt=spec.prompt if own.prompt is None else own.prompt,
         loras=spec.loras if own.loras is None else own.loras,
         params=params,
-        look=Look(width, height, params["steps"], params.get("guidance_scale", 1.0)),
+        look=Look(width, height, params["steps"], params.get("guidance_scale", 1.0), params.get("sampler", "euler")),
     )
 
 
@@ -294,6 +294,7 @@ class Job:
             negative_prompt=wish.negative,
             seed=wish.seed,
             steps=wish.look.steps,
+            sampler=wish.look.sampler,
             guidance_scale=wish.look.guidance,
             guidance=catalog.get(self.spec.base.key).guidance,
             width=size[0],

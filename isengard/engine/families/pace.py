@@ -23,6 +23,7 @@ class Pace:
         self._last: tuple[float, torch.Size] | None = None
 
     def set(self, denoiser: Any, speed: Speed) -> None:
+        self._last = None
         if speed == self.speed:
             return
         if self.speed.cache:
@@ -30,7 +31,7 @@ class Pace:
         if speed.cache:
             denoiser.enable_cache(FirstBlockCacheConfig(threshold=speed.cache))
         self._compile(denoiser, speed.compiled)
-        self.speed, self._last = speed, None
+        self.speed = speed
 
     def _compile(self, denoiser: Any, wanted: bool) -> None:
         """Anew with every change: hooks of a cache belong to the compiled program."""
