@@ -11,6 +11,7 @@ from characters import access, services, shown
 from characters.browse import shown as photos
 from characters.forms import CharacterForm
 from characters.models import Character
+from isengard import lists
 from isengard.errors import DomainError
 from isengard.htmx import is_fragment, redirect_to, render_page
 
@@ -20,14 +21,21 @@ PAGE = 24
 @require_GET
 def character_list(request: HttpRequest) -> HttpResponse:
     found = shown.cards()
-    if (before := request.GET.get("before", "")).isdecimal():
-        last = Character.objects.filter(pk=int(before[:18])).first()
-        if last is not None:
-            found = found.filter(Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, pk__lt=last.pk))
-    page = list(found[: PAGE + 1])
-    more = f"{reverse('characters:list')}?before={page[PAGE - 1].pk}" if len(page) > PAGE else ""
-    context = {"rows": shown.with_covers(page[:PAGE]), "next_url": more}
-    return render_page(request, "characters/list.html", "rows" if before else "grid", context)
+    if (before := lists.number(request.GET.get("before", ""))) is not None:
+        found = found.filter(_older_than(before))
+    count = lists.length(request, PAGE, lambda last: found.exclude(_older_than(last)).count())
+    page = list(found[: count + 1])
+    more = f"{reverse('characters:list')}?before={page[count - 1].pk}" if len(page) > count else ""
+    context = {"rows": shown.with_covers(page[:count]), "next_url": more, "address": lists.address(request)}
+    return render_page(request, "characters/list.html", "rows" if lists.is_next_page(request) else "grid", context)
+
+
+def _older_than(pk: int) -> Q:
+    """The characters below that one in the list; all of them where it is gone."""
+    last = Character.objects.filter(pk=pk).first()
+    if last is None:
+        return Q()
+    return Q(created_at__lt=last.created_at) | Q(created_at=last.created_at, pk__lt=last.pk)
 
 
 @require_http_methods(["GET", "POST"])

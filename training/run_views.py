@@ -89,7 +89,8 @@ def _log(request: HttpRequest, run: TrainingRun) -> dict[str, Any]:
     search, level = request.GET.get("search", ""), request.GET.get("level", "INFO")
     records = joblog.matching(storage.job_log(run.job.public_id), search=search)
     lines = shown.log_lines(records, LOG_LINES, level)
-    return {"log": lines, "search": search, "level": level, "levels": shown.LEVELS}
+    left_out = "log-form" if search or level not in {"INFO", "DEBUG"} else ""
+    return {"log": lines, "search": search, "level": level, "levels": shown.LEVELS, "log_filter": left_out}
 
 
 @require_GET
@@ -98,7 +99,8 @@ def log(request: HttpRequest, public_id: str) -> HttpResponse:
     run = access.get_run(public_id)
     if request.headers.get("HX-Trigger") == "log-lines" and "follow" not in request.GET:
         return HttpResponse(status=NOTHING_NEW)
-    return render(request, "components/log.html", {"lines": _log(request, run)["log"]})
+    found = _log(request, run)
+    return render(request, "components/log.html", {"lines": found["log"], "filter": found["log_filter"]})
 
 
 @require_GET

@@ -10,6 +10,7 @@ from django.db import transaction
 from characters.models import Character
 from isengard import storage
 from isengard.engine import catalog, offers
+from isengard.engine.words import counted
 from isengard.errors import Conflict, Invalid, NotFound
 from isengard.jobs import services as jobs
 from isengard.jobs.models import Job
@@ -155,7 +156,7 @@ def warnings(character: Character, photos: int) -> list[str]:
     """What may spoil the result although the training runs."""
     found = []
     if photos < FEW_PHOTOS:
-        found.append(f"Only {photos} photos: the likeness needs at least {FEW_PHOTOS}, better 10 to 20.")
+        found.append(f"Only {counted(photos, 'photo')}: the likeness needs at least {FEW_PHOTOS}, better 10 to 20.")
     if Character.objects.filter(trigger_word=character.trigger_word).exclude(pk=character.pk).exists():
         found.append(
             f"Another character also uses the trigger word {character.trigger_word!r}: one may look like the other."

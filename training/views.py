@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
 from characters.models import Character
+from isengard import lists
 from isengard.errors import DomainError
 from isengard.forms import values
 from isengard.htmx import is_fragment, redirect_to, render_page
@@ -41,18 +42,20 @@ def history(request: HttpRequest) -> HttpResponse:
         runs = runs.filter(job__state=state)
     if character := request.GET.get("character", ""):
         runs = runs.filter(character__public_id=character)
-    if (before := request.GET.get("before", "")).isdecimal():
-        runs = runs.filter(id__lt=int(before[:18]))
-    page = list(runs[: PAGE + 1])
-    more = _older(state, character, page[PAGE - 1]) if len(page) > PAGE else ""
+    if (before := lists.number(request.GET.get("before", ""))) is not None:
+        runs = runs.filter(id__lt=before)
+    count = lists.length(request, PAGE, lambda last: runs.filter(id__gte=last).count())
+    page = list(runs[: count + 1])
+    more = _older(state, character, page[count - 1]) if len(page) > count else ""
     context = {
-        "runs": page[:PAGE],
+        "runs": page[:count],
         "next_url": more,
+        "address": lists.address(request),
         "state": state,
         "states": Job.State.values,
         "ongoing": Job.objects.active().filter(kind="training").count(),
     }
-    return render_page(request, "training/list.html", "rows" if before else "history", context)
+    return render_page(request, "training/list.html", "rows" if lists.is_next_page(request) else "history", context)
 
 
 def _older(state: str, character: str, last: TrainingRun) -> str:

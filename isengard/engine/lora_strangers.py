@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from isengard.engine.errors import EngineError
+from isengard.engine.words import counted
 
 LISTED = 20
 # The first row that matches any key names the method; none of these is a pair of matrices.
@@ -53,7 +54,7 @@ def refuse(unknown: list[str], text_encoder: list[str], known: int) -> EngineErr
         text = f"This LoRA was made for {family}, not for FLUX.1. Choose a FLUX.1 LoRA."
         return EngineError("lora_other_family", text)
     if known:
-        text = f"This LoRA changes {len(unknown)} parts that FLUX.1 does not have, so it is not loaded: "
+        text = f"This LoRA changes {counted(len(unknown), 'part')} that FLUX.1 does not have, so it is not loaded: "
         return EngineError("lora_unknown_keys", f"{text}{_listed(unknown)}.")
     what = f"no LoRA layers ({_listed(unknown)})" if unknown else "layers of text encoders alone, which are not used"
     text = f"This is not a usable LoRA file: it holds {what}. "
@@ -62,7 +63,8 @@ def refuse(unknown: list[str], text_encoder: list[str], known: int) -> EngineErr
 
 def misshapen(problems: list[str]) -> EngineError:
     """The error for layers whose matrices do not belong together, or not to this model."""
-    text = f"{len(problems)} layers of this LoRA do not fit, so it is not loaded: {_listed(problems)}."
+    fit = "does not fit" if len(problems) == 1 else "do not fit"
+    text = f"{counted(len(problems), 'layer')} of this LoRA {fit}, so it is not loaded: {_listed(problems)}."
     return EngineError("lora_wrong_shapes", text)
 
 

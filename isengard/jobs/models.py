@@ -190,7 +190,7 @@ class JobStat(models.Model):
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="stats")
     seconds = models.FloatField(help_text="since the job's start")
-    cpu_percent = models.FloatField(null=True, help_text="of the engine; 100 is one core")
+    cpu_percent = models.FloatField(null=True, help_text="of the engine; 100 is all processors")
     rss_bytes = models.PositiveBigIntegerField(null=True)
     gpu_percent = models.FloatField(null=True)
     vram_bytes = models.PositiveBigIntegerField(null=True, help_text="used on the whole GPU")

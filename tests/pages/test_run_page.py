@@ -15,6 +15,7 @@ from isengard.jobs import events
 from isengard.jobs.joblog import JobLog
 from isengard.jobs.models import Job, JobMetric
 from tests.pages.rows import HTMX, add_sample, put, queries, text, trained
+from tests.people import make_character
 from training.models import Checkpoint, TrainingRun
 
 
@@ -194,6 +195,14 @@ def test_the_log_is_searched_and_filtered(
 ) -> None:
     shown = text(client.get(part("log", logged), asked))
     assert [words for words in ("Step 7", "Reading photos", "The disk is slow") if words in shown] == lines
+
+
+def test_a_log_in_which_nothing_matches_says_so_and_shows_everything_again(client: Client, logged: TrainingRun) -> None:
+    for asked in ({"search": "nowhere"}, {"level": "ERROR", "search": "0"}):
+        shown = text(client.get(part("log", logged), asked))
+        assert "Nothing in this log matches" in shown and 'type="reset" form="log-form"' in shown
+    empty = text(client.get(part("log", trained(make_character("Ann", "ohwxann"))), {"level": "INFO"}))
+    assert "Nothing logged yet" in empty and "reset" not in empty
 
 
 def test_a_log_that_nobody_follows_stands_still(client: Client, logged: TrainingRun) -> None:

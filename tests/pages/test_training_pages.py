@@ -283,6 +283,12 @@ def test_nothing_ongoing_says_so(client: Client, db: None) -> None:
     assert "Ongoing Training" in page and "No ongoing training jobs" in page
 
 
+@pytest.mark.parametrize("name", ["training:ongoing", "training:list", "training:loras", "characters:list"])
+def test_an_empty_page_has_one_main_button(client: Client, db: None, name: str) -> None:
+    page = text(client.get(reverse(name)))
+    assert page.partition("<main")[2].partition("</main>")[0].count("btn-primary") == 1
+
+
 def test_ongoing_shows_what_learns_and_what_waits(client: Client, mira: Character) -> None:
     trained(mira, "running", step=50, total=200, loss=0.25)
     trained(make_character("Ann", "ohwxann"))

@@ -6,6 +6,7 @@ from typing import Any
 
 from isengard.engine import catalog
 from isengard.engine.lora_file import LoraHeader
+from isengard.engine.words import counted
 from training.models import Lora
 
 STYLES = {
@@ -77,7 +78,8 @@ def _notes(header: LoraHeader, seen: Seen, sha256: str, lora: Lora) -> list[str]
     if not seen.canonical:
         notes.append("It is kept in diffusers' key style; what it does is the same.")
     if header.text:
-        notes.append(f"{len(header.text)} tensors for text encoders are left out: text encoders stay as they are here.")
+        left = f"{counted(len(header.text), 'tensor')} for text encoders {'is' if len(header.text) == 1 else 'are'}"
+        notes.append(f"{left} left out: text encoders stay as they are here.")
     if header.base_version is None and base.version > 1:
         notes.append(
             f"It does not say which weights of {base.label} it was trained on; today's (version {base.version}) are "

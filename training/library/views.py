@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from characters.models import Character
+from isengard import lists
 from isengard.errors import DomainError
 from isengard.htmx import redirect_to, render_page
 from training import access, loras
@@ -27,20 +28,22 @@ def library(request: HttpRequest) -> HttpResponse:
     """Every version, newest first, paged by id."""
     asked = {key: request.GET.get(key, "") for key in ("q", "character", "origin")}
     found = shown.found(access.loras(), words=asked["q"], character=asked["character"], origin=asked["origin"])
-    before = request.GET.get("before", "")
-    if before.isdecimal():
-        found = found.filter(pk__lt=int(before[:18]))
-    rows = shown.rows(found.newest_first()[: PAGE + 1])
-    more = len(rows) > PAGE and urlencode({**asked, "before": rows[PAGE - 1]["lora"].pk})
+    if (before := lists.number(request.GET.get("before", ""))) is not None:
+        found = found.filter(pk__lt=before)
+    count = lists.length(request, PAGE, lambda last: found.filter(pk__gte=last).count())
+    rows = shown.rows(found.newest_first()[: count + 1])
+    more = len(rows) > count and urlencode({**asked, "before": rows[count - 1]["lora"].pk})
     context = {
-        "rows": rows[:PAGE],
+        "rows": rows[:count],
+        "address": lists.address(request),
         "next_url": f"{reverse('training:loras')}?{more}" if more else "",
         "asked": asked,
         "filtered": any(asked.values()),
         "characters": Character.objects.filter(loras__isnull=False).distinct().order_by("name"),
         "origins": shown.ORIGINS.items(),
     }
-    return render_page(request, "training/library/list.html", "rows" if before else "found", context)
+    part = "rows" if lists.is_next_page(request) else "found"
+    return render_page(request, "training/library/list.html", part, context)
 
 
 @require_GET
