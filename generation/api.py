@@ -1,6 +1,7 @@
 """The JSON API of pictures: takes the request apart, calls one service, shows the row. No rules here."""
 
 import re
+from contextlib import suppress
 from typing import Any
 
 from django.db.models import QuerySet
@@ -15,7 +16,7 @@ from rest_framework.views import APIView
 
 from characters.access import get_character
 from characters.models import Character
-from generation import access, inputs, keeping, services, striking, wearing
+from generation import access, inputs, keeping, services, striking, thumbs, wearing
 from generation.models import Generation, Output
 from generation.serializers import GenerationJobSerializer, GenerationRequestSerializer, KeepSerializer, KeptSerializer
 from generation.wearing import Worn
@@ -235,11 +236,11 @@ class OutputThumbnailView(APIView):
         responses={(200, "image/webp"): OpenApiResponse(OpenApiTypes.BINARY), 404: ErrorSerializer},
     )
     def get(self, request: Request, job_id: str, index: int) -> HttpResponseBase:
-        """The picture 512 px large, for tiles; as it is where it has about that size or its thumbnail is lost."""
+        """The picture 512 px large, for tiles; as it is where it has about that size."""
         output = access.get_output(job_id, index)
-        kept = output.has_thumb and storage.absolute(output.thumb).is_file()
-        key, kind = (output.thumb, "image/webp") if kept else (output.file, output.content_type)
-        return files.respond(request._request, key, kind)
+        with suppress(FileNotFoundError):
+            thumbs.made(output)
+        return files.respond(request._request, output.thumb, "image/webp" if output.has_thumb else output.content_type)
 
 
 class PreviewView(APIView):

@@ -1,14 +1,15 @@
 """How a job of pictures talks to the engine: its spec, its pictures as rows, and what counts as done."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from django.db import transaction
 from django.urls import reverse
-from PIL import Image
 
-from generation import inputs, services, wearing
-from generation.models import THUMB_SIZE, Generation, Output
+from generation import inputs, services, thumbs, wearing
+from generation.models import Generation, Output
 from isengard import storage
 from isengard.engine.errors import EngineError
 from isengard.engine.specs import GenerateSpec, LoraRef, Variant
@@ -142,26 +143,20 @@ def _recipe(generation: Generation) -> dict[str, Any]:
     return recipe
 
 
+# Of a picture that is told again.
+TOLD = ("file", "seed", "width", "height", "size_bytes", "seconds", "prompt")
+
+
 def _output(generation: Generation, event: dict[str, Any]) -> dict[str, Any]:
-    path = Path(event["path"])
-    fields = {name: event[name] for name in ("seed", "width", "height", "size_bytes", "seconds")}
+    """Its row, in one statement. The thumbnail follows when the row is sure: nobody who waits for the picture waits for
+    that."""
+    fields = {name: event[name] for name in ("index", "seed", "width", "height", "size_bytes", "seconds")}
     own = generation.variants[event["index"]] if generation.variants else {}
-    known = {**fields, "file": storage.key_of(path), "prompt": own.get("prompt") or ""}
-    output, _ = Output.everything.update_or_create(generation=generation, index=event["index"], defaults=known)
-    if output.has_thumb:
-        make_thumb(path, storage.absolute(output.thumb))
-    return {
-        "index": output.index,
-        "seed": output.seed,
-        "width": output.width,
-        "height": output.height,
-        "url": output.url,
-    }
-
-
-def make_thumb(picture: Path, target: Path) -> None:
-    """A WebP with a longer side of 512 px; a tiny picture is enlarged to it."""
-    with Image.open(picture) as image, storage.replacing(target) as part:
-        scale = THUMB_SIZE / max(image.size)
-        size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
-        image.resize(size, Image.Resampling.LANCZOS).save(part, "WEBP", quality=82)
+    output = Output(
+        generation=generation, file=storage.key_of(Path(event["path"])), prompt=own.get("prompt") or "", **fields
+    )
+    Output.everything.bulk_create(
+        [output], update_conflicts=True, unique_fields=["generation", "index"], update_fields=TOLD
+    )
+    transaction.on_commit(partial(thumbs.soon, output))
+    return {name: fields[name] for name in ("index", "seed", "width", "height")} | {"url": output.url}

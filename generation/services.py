@@ -149,7 +149,7 @@ def _require_count(name: str, count: int, most: int) -> None:
 
 def submit(fields: dict[str, Any], correlation_id: str = "", **job: Any) -> Generation:
     """A queued job with its Generation."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         queued = jobs.submit(kind="generation", label=fields["prompt"][:100], correlation_id=correlation_id, **job)
         return Generation.objects.create(job=queued, **fields)
 

@@ -47,7 +47,7 @@ def chosen(names: list[str]) -> list[Style]:
     """In the order they are applied. Invalid: too many, or one that is gone."""
     if len(names) > MOST:
         raise Invalid("many_styles", f"At most {MOST} styles can be combined.")
-    known = {style.name: style for style in every()}
+    known = {style.name: style for style in every()} if names else {}
     for name in names:
         if name not in known:
             raise Invalid("no_style", f"There is no style called {name!r}. It may have been deleted; choose another.")

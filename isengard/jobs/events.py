@@ -15,7 +15,6 @@ import redis
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -25,6 +24,7 @@ logger = logging.getLogger(__name__)
 Message = dict[str, Any]
 
 ALL_JOBS = "jobs"
+ADVANCE = "UPDATE jobs_job SET last_seq = last_seq + 1 WHERE id = %s RETURNING *"
 # While Redis is away every publish would cost a timeout; pages poll meanwhile.
 OUTAGE_PAUSE = 2.0
 
@@ -37,10 +37,9 @@ def append(job: Job, kind: str, payload: Message) -> JobEvent:
     """Writes the next event (kind: state, stage, log, sample, checkpoint, output) and announces it on commit.
 
     Bumping `last_seq` locks the job's row, which makes `seq` gapless. The caller has checked that it may write."""
-    with transaction.atomic():
-        Job.objects.filter(pk=job.pk).update(last_seq=F("last_seq") + 1)
+    with transaction.atomic(savepoint=False):
         # A fresh object: refreshing the caller's would hand it a fence that is not its own.
-        return record(Job.objects.get(pk=job.pk), kind, payload)
+        return record(Job.objects.raw(ADVANCE, [job.pk])[0], kind, payload)
 
 
 def record(job: Job, kind: str, payload: Message) -> JobEvent:

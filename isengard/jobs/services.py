@@ -29,7 +29,8 @@ def submit(
 ) -> Job:
     """A queued job; its doorbell rings when the caller's transaction commits. KeyError: no such kind."""
     facts = KINDS[kind]
-    with transaction.atomic():
+    # Somebody waits for the answer, so no statement more than it takes.
+    with transaction.atomic(savepoint=False):
         job = Job.objects.create(
             public_id=new_id(facts.prefix),
             kind=kind,
@@ -39,10 +40,10 @@ def submit(
             position=_end_of_line(facts.lane),
             correlation_id=correlation_id,
             retry_of=retry_of,
+            last_seq=1,
         )
-        events.append(job, "state", {"state": job.state})
+        events.record(job, "state", {"state": job.state})
         transaction.on_commit(lambda: doorbell.ring(facts.lane))
-    job.refresh_from_db()
     return job
 
 

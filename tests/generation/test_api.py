@@ -8,6 +8,7 @@ from rest_framework.test import APIClient
 from characters.models import Character
 from generation.models import Generation, Output
 from isengard import storage
+from isengard.engine import offers
 from isengard.jobs.models import Job
 from tests.people import make_lora
 from tests.pictures import encoded, picture
@@ -56,7 +57,7 @@ def test_an_unknown_character_is_404(api: APIClient) -> None:
     assert (response.status_code, response.json()["detail"]) == (404, "Character LoRA char-00000000 not found")
 
 
-@pytest.mark.parametrize("config", [{"use_facedetailer": True}, {"use_upscale": True}])
+@pytest.mark.parametrize("config", [{name: True} for name in offers.TOGGLES])
 def test_a_feature_that_is_not_there_is_400_with_the_reason(api: APIClient, config: dict[str, Any]) -> None:
     response = post(api, **config)
     assert (response.status_code, response.json()["code"]) == (400, "unsupported_param")
@@ -132,8 +133,14 @@ def test_a_download_is_named_by_job_and_seed(api: APIClient, output: Output) -> 
     assert disposition == f'attachment; filename="{output.generation.job.public_id}-00-seed7.png"'
 
 
-def test_a_lost_thumbnail_is_replaced_by_the_picture(api: APIClient, output: Output) -> None:
-    assert api.get(output.thumb_url).content == api.get(output.url).content
+def test_a_thumbnail_that_is_not_there_yet_is_made_for_whoever_asks(api: APIClient, output: Output) -> None:
+    assert api.get(output.thumb_url).headers["Content-Type"] == "image/webp"
+    assert storage.absolute(output.thumb).is_file()
+
+
+def test_a_picture_whose_file_is_lost_has_no_thumbnail(api: APIClient, output: Output) -> None:
+    storage.absolute(output.file).unlink()
+    assert api.get(output.thumb_url).status_code == 404
 
 
 def test_a_deleted_picture_is_gone(api: APIClient, output: Output) -> None:

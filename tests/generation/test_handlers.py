@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from characters.models import Character
-from generation import services
+from generation import services, thumbs
 from generation.handlers import GenerationHandler
-from generation.models import Generation
+from generation.models import Generation, Output
 from isengard import storage
 from isengard.engine.errors import EngineError
 from isengard.engine.specs import spec_from_dict
@@ -44,7 +44,7 @@ def test_the_spec_survives_the_way_to_the_engine(asked: Generation) -> None:
 def test_the_spec_holds_seeds_lora_and_the_engines_own_parameters(asked: Generation) -> None:
     spec = HANDLER.spec(asked.job)
     assert spec["seeds"] == (5, 6) and spec["prompt"] == "ohwxmira, smiling"
-    known = {"width", "height", "steps", "guidance_scale", "negative_prompt", "tiled_decoding"}
+    known = {"width", "height", "steps", "guidance_scale", "negative_prompt", "tiled_decoding", "sampler"}
     assert set(spec["params"]) == known
     assert spec["loras"][0]["strength"] == 0.8 and Path(spec["loras"][0]["path"]).is_file()
 
@@ -72,14 +72,26 @@ def test_a_picture_is_one_row_however_often_it_is_told(asked: Generation) -> Non
 def test_a_picture_of_a_tiles_size_is_its_own_thumbnail(asked: Generation) -> None:
     tell(asked, 0, side=384)
     output = asked.outputs.get()
-    assert output.thumb == output.file
+    assert output.thumb == output.file and thumbs.soon(output) is None
 
 
 @pytest.mark.parametrize("side", [64, 1024])
 def test_tiny_and_large_pictures_get_one_of_a_tiles_size(asked: Generation, side: int) -> None:
     tell(asked, 0, side)
-    with Image.open(storage.absolute(asked.outputs.get().thumb)) as thumb:
+    made = thumbs.soon(asked.outputs.get())
+    with Image.open(storage.absolute(made.result() if made else "")) as thumb:
         assert thumb.size == (512, 512) and thumb.format == "WEBP"
+
+
+def test_a_pictures_thumbnail_is_begun_once_its_row_is_sure(
+    asked: Generation, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    begun: list[Output] = []
+    monkeypatch.setattr(thumbs, "soon", begun.append)
+    with django_capture_on_commit_callbacks(execute=True):
+        tell(asked, 0)
+        assert not begun
+    assert [output.index for output in begun] == [0]
 
 
 def test_all_pictures_complete_without_a_note(asked: Generation) -> None:
