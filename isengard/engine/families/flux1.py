@@ -22,6 +22,7 @@ from transformers.utils import logging as transformers_logging
 
 from isengard.engine import lora_convert, quantised
 from isengard.engine.errors import EngineError
+from isengard.engine.families import flux1_learning
 from isengard.engine.families.base import Embeds, Family, Guidance, Guide, Inputs, Part, Quantize, Timesteps
 from isengard.engine.families.pace import Pace
 from isengard.engine.lora_matrix import Matrix
@@ -72,6 +73,7 @@ class Flux1:
         self._scheduler = self._load(FlowMatchEulerDiscreteScheduler, "scheduler", weights=False)
         self._parts: dict[str, Any] = {}
         self._ids: dict[tuple[int, int], torch.Tensor] = {}
+        self._turns: dict[tuple[int, int, int], torch.Tensor] = {}
         self._pace = Pace()
 
     # Reading the folder
@@ -202,7 +204,10 @@ class Flux1:
         mixed = torch.is_grad_enabled() and self.dtype != torch.float32
         pace = self._pace.step(self.transformer, sigma, latents.shape)
         with torch.autocast(self.device.type, self.dtype, enabled=mixed), pace:
-            velocity = self.transformer(**inputs, **more, return_dict=False)[0]
+            if torch.is_grad_enabled() and not more and flux1_learning.fits(self.transformer):
+                velocity = flux1_learning.velocity(self.transformer, inputs, self._turns_of(inputs, grid))
+            else:
+                velocity = self.transformer(**inputs, **more, return_dict=False)[0]
         return _unpack(velocity.float(), *grid)
 
     def _inputs(self, latents: torch.Tensor, sigma: torch.Tensor, embeds: Embeds, guidance: float) -> Inputs:
@@ -231,6 +236,12 @@ class Flux1:
             places = (torch.zeros_like(down)[:1], down, across)
             self._ids[rows, columns] = torch.cartesian_prod(*places)
         return self._ids[rows, columns]
+
+    def _turns_of(self, inputs: Inputs, grid: tuple[int, int]) -> torch.Tensor:
+        key = (*grid, inputs["txt_ids"].shape[0])
+        if key not in self._turns or self._turns[key].device != self.device:
+            self._turns[key] = flux1_learning.turns_of(self.transformer, inputs)
+        return self._turns[key]
 
     def sigmas(self, steps: int, shape: tuple[int, ...]) -> torch.Tensor:
         self._scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps), mu=self._shift(shape))
