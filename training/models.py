@@ -11,6 +11,7 @@ from characters.models import Character
 from isengard.engine import catalog
 from isengard.ids import new_id
 from isengard.jobs.models import Job
+from training import presets
 from training.prompts import contains
 
 
@@ -85,6 +86,12 @@ class TrainingRun(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("training:detail", args=[self.job.public_id])
+
+    @property
+    def preset_title(self) -> str:
+        """As its tile calls it; the name itself of one that a person saved, or that exists no more."""
+        found = presets.built_in(self.base, self.preset, 0)
+        return found.title if found else self.preset
 
     @property
     def is_preparing(self) -> bool:

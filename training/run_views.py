@@ -144,13 +144,13 @@ def cancel(request: HttpRequest, public_id: str) -> HttpResponse:
 def pause(request: HttpRequest, public_id: str) -> HttpResponse:
     """A waiting run is passed over, a running one saves, stops and waits."""
     job = jobs.pause(job=access.get_run(public_id).job)
-    return _told(request, public_id, "It saves and pauses." if job.is_pausing else "The training is paused.")
+    return _told(request, public_id, "It saves and pauses." if job.is_pausing else "The training is paused.", "pause")
 
 
 @require_POST
 def resume(request: HttpRequest, public_id: str) -> HttpResponse:
     jobs.resume(job=access.get_run(public_id).job)
-    return _told(request, public_id, "The training goes on.")
+    return _told(request, public_id, "The training goes on.", "resume")
 
 
 @require_POST
@@ -165,12 +165,15 @@ def sample_now(request: HttpRequest, public_id: str) -> HttpResponse:
     return _told(request, public_id, "Pictures are drawn after this step.")
 
 
-def _told(request: HttpRequest, public_id: str, words: str) -> HttpResponse:
-    """The live part again, with a toast; the whole page for a browser without scripts."""
+def _told(request: HttpRequest, public_id: str, words: str, asked: str = "") -> HttpResponse:
+    """The live part again, with a toast; the whole page for a browser without scripts.
+
+    `asked`: which button (pause, resume) has made room for its opposite, which gets the focus in its place."""
     run = access.get_run(public_id)
     if not is_fragment(request):
         return redirect(run.get_absolute_url())
-    return toast(render(request, "training/detail.html#live", {**_live(run), "fragment": True}), words, "info")
+    context = {**_live(run), "fragment": True, "asked": asked}
+    return toast(render(request, "training/detail.html#live", context), words, "info")
 
 
 @require_POST

@@ -60,7 +60,7 @@ def start_training(
     return submit(
         draft,
         lambda job: [freezing.freeze(image, job, character.trigger_word, params) for image in images],
-        label=f"Training {character.name}, {differs or draft.preset.capitalize()}",
+        label=f"Training {character.name}, {differs or draft.preset_title}",
         beginning=beginning,
         correlation_id=correlation_id,
     )

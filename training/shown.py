@@ -39,7 +39,8 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 def stages(job: Job) -> list[dict[str, str]]:
-    now = next((index for index, (_, names) in enumerate(STAGES) if job.stage in names), 0)
+    stage = job.stage if job.state == Job.State.RUNNING else _last_stage(job)
+    now = next((index for index, (_, names) in enumerate(STAGES) if stage in names), 0)
     if job.state == Job.State.COMPLETED:
         now = len(STAGES)
     here = {Job.State.RUNNING: "active", Job.State.FAILED: "failed"}.get(Job.State(job.state), "todo")
@@ -47,6 +48,12 @@ def stages(job: Job) -> list[dict[str, str]]:
         {"label": label, "state": "done" if index < now and job.started_at else here if index == now else "todo"}
         for index, (label, _) in enumerate(STAGES)
     ]
+
+
+def _last_stage(job: Job) -> str:
+    """The one it was in when it ended or paused: the row itself no longer says so."""
+    newest = job.events.filter(kind="stage").order_by("-seq").values_list("payload", flat=True).first()
+    return str(newest["stage"]) if newest else ""
 
 
 def sample_grid(run: TrainingRun) -> tuple[list[int], list[dict[str, Any]]]:
@@ -163,7 +170,7 @@ def settings_of(run: TrainingRun) -> list[tuple[str, str]]:
     photos = str(len(run.photos))
     return [
         ("Base model", catalog.get(run.base).label),
-        ("Preset", run.preset.replace("_", " ").title()),
+        ("Preset", run.preset_title),
         ("Trigger word", run.trigger_word),
         ("Photos", photos),
         *params(run),
@@ -202,6 +209,7 @@ def chosen_character(public_id: str, *, synthetic: bool = True) -> dict[str, Any
         "photos": photos,
         **_left_out(character, synthetic),
         "newest": newest,
+        "others_train": character.training_runs.filter(job__in=Job.objects.active()).exists(),
         "warnings": services.warnings(character, photos),
     }
 

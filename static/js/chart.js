@@ -9,7 +9,7 @@ function colour(element, name) {
   return value;
 }
 const seriesOf = (element) => element.dataset.chartSeries.split(",").map((text) => text.split(":")).map(([key, label, style = "line"]) => ({ key, label, style }));
-const formOf = (element) => element.dataset.chartForm ? document.querySelector(element.dataset.chartForm) : null;
+const WHOLE = [0, 1, 2, 3, 4, 5].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power)), formOf = (element) => element.dataset.chartForm ? document.querySelector(element.dataset.chartForm) : null;
 const short = (_, value) => (value === null || value === undefined ? "–" : Number(value.toPrecision(4)).toString());
 // Points without a line between them mark places.
 const STYLES = { faint: { width: 1, points: { show: false } }, points: { width: 0, points: { show: true, size: 9, width: 2 } } };
@@ -20,7 +20,7 @@ function options(element, series) {
   return {
     width: element.clientWidth, height: Number(element.dataset.chartHeight ?? 240), scales: { x: { time: false } },
     cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false, setScale: !formOf(element) } },
-    axes: [{ ...axis, size: 32, grid: { show: false } }, { ...axis, grid, size: 56 }], hooks: { setSelect: [(plot) => zoom(element, plot)] },
+    axes: [{ ...axis, size: 32, grid: { show: false }, incrs: element.dataset.chartX ? null : WHOLE }, { ...axis, grid, size: 56 }], hooks: { setSelect: [(plot) => zoom(element, plot)] },
     series: [{ label: element.dataset.chartX ?? "Step", value: short }, ...series.map(({ label, style }) => ({ label, stroke: colour(element, `chart-${style}`), value: short, ...STYLES[style] ?? drawn }))],
   };
 }

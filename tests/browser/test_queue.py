@@ -1,4 +1,4 @@
-"""The queue in a real browser: put in order by dragging, one training paused and resumed, its curve in one piece."""
+"""The queue in a real browser: put in order by dragging, one training paused, resumed, stopped and gone on with."""
 
 import re
 from typing import Any
@@ -35,7 +35,7 @@ def drag(page: Page, moved: str, onto: str) -> None:
     grip.drag_to(page.locator(f"#queue li[data-job-id={onto}]"), target_position={"x": 40, "y": 4})
 
 
-def test_three_wait_the_last_is_dragged_first_and_the_running_one_is_paused(page: Page, live: str) -> None:
+def test_three_wait_the_last_is_dragged_first_and_the_running_one_is_paused_and_stopped(page: Page, live: str) -> None:
     page.set_default_timeout(LONG)  # the engine takes every core while the pages load
     first, second, third = (wait_for_one(live, seed) for seed in (101, 102, 103))
     page.goto(f"/training/{first}")
@@ -55,9 +55,13 @@ def test_three_wait_the_last_is_dragged_first_and_the_running_one_is_paused(page
 
     page.locator(f"#resume-{first}").click()
     page.goto(f"/training/{first}")
+    page.locator("#stop-training").click()
+    page.locator("#go-on-after").click(timeout=LONG)
+    expect(page).not_to_have_url(re.compile(first))
+    expect(page.locator("#live")).to_contain_text(f"of {first}")
     expect(page.get_by_test_id("job-status").first).to_have_text("Completed", timeout=LONG)
     expect(page.locator("#loss-chart canvas, .chart canvas").first).to_be_visible()
-    assert ask(live, f"/training/{first}/chart")["steps"] == list(range(1, STEPS + 1))
+    assert ask(live, f"{page.url.removeprefix(live)}/chart")["steps"] == list(range(1, STEPS + 1))
 
 
 def test_a_job_is_moved_by_keyboard_alone(page: Page, live: str) -> None:

@@ -8,9 +8,11 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from characters.models import Character
+from isengard.jobs import events
 from isengard.jobs.models import Job, JobMetric
 from tests.pages.rows import HTMX, add_sample, queries, text, trained
 from tests.people import make_character, make_lora
+from training import shown
 from training.models import Lora, TrainingRun
 
 START = reverse("training:start")
@@ -188,6 +190,27 @@ def test_a_failed_run_gives_its_reason_and_another_try(client: Client, mira: Cha
     run = trained(mira, "failed", error_message="Out of memory.", error_code="oom", error_tail="Traceback <x>")
     page = text(client.get(run.get_absolute_url()))
     assert "Out of memory." in page and "Train again" in page and "Traceback &lt;x&gt;" in page
+
+
+@pytest.mark.parametrize(("state", "mark"), [("failed", "failed"), ("cancelled", "todo")])
+def test_an_ended_run_shows_how_far_it_got(mira: Character, state: str, mark: str) -> None:
+    run = trained(mira, state, step=50, total=200)
+    for stage in ("loading_model", "encoding", "checking", "training"):
+        events.append(run.job, "stage", {"stage": stage, "message": ""})
+    assert [stage["state"] for stage in shown.stages(run.job)] == ["done", "done", "done", mark, "todo"]
+
+
+def test_a_run_that_never_began_has_nothing_to_go_on_from_and_says_no_more(client: Client, mira: Character) -> None:
+    run = trained(mira)
+    client.post(reverse("training:cancel", args=[run.job.public_id]))
+    page = text(client.get(run.get_absolute_url()))
+    assert "out of the queue before it began" in page and "to go on from" not in page and "Train again" in page
+
+
+def test_a_second_training_that_waits_is_not_promised_to_be_the_first_version(client: Client, mira: Character) -> None:
+    trained(mira)
+    page = text(client.get(reverse("training:plan"), started(mira, seed=5)))
+    assert "becomes version 1" not in page and "on its way" in page
 
 
 def test_a_cancelled_run_says_what_remains(client: Client, mira: Character) -> None:
