@@ -14,7 +14,7 @@ from generation.forms import GenerateForm
 from generation.given import Given
 from generation.models import Generation
 from generation.recall import Recalled
-from isengard import files, storage
+from isengard import files, lists, storage
 from isengard.engine import catalog, tools
 from isengard.errors import DomainError, Invalid
 from isengard.htmx import is_fragment, render_page, toast
@@ -165,12 +165,23 @@ def form_context(request: HttpRequest, form: GenerateForm, base: str, notes: Seq
 
 
 def _page_of(request: HttpRequest) -> dict[str, Any]:
+    """The newest requests, those `before` one, or those `newer` than the newest that the page shows."""
+    before, newer = (lists.number(request.GET.get(name, "")) for name in ("before", "newer"))
     found = shown.recent()
-    if (before := request.GET.get("before", "")).isdecimal():
-        found = found.filter(job_id__lt=int(before[:18]))
-    page = list(found[: PAGE + 1])
-    more = f"{reverse('generation:results')}?before={page[PAGE - 1].job_id}" if len(page) > PAGE else ""
-    return {"cards": shown.cards(page[:PAGE]), "next_url": more, "busy": services.is_busy()}
+    if newer is not None:
+        rows, more = list(found.filter(job_id__gt=newer)[:PAGE]), False
+    else:
+        rows = list((found if before is None else found.filter(job_id__lt=before))[: PAGE + 1])
+        more = len(rows) > PAGE
+    top = rows[0].job_id if rows else newer
+    address = reverse("generation:results")
+    return {
+        "cards": shown.cards(rows[:PAGE]),
+        "next_url": f"{address}?before={rows[PAGE - 1].job_id}" if more else "",
+        "newer_url": f"{address}?newer={top}" if top and before is None else "",
+        "whole": newer is None,
+        "busy": before is None and services.is_busy(),
+    }
 
 
 @require_GET
@@ -236,7 +247,7 @@ def cancel_all(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def results(request: HttpRequest) -> HttpResponse:
-    """The newest requests, or the page before one."""
+    """The newest requests, the page before one, or what is newer than what the page shows."""
     return render(request, "generation/create.html#results", _page_of(request))
 
 

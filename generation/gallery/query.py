@@ -40,6 +40,7 @@ SYNTHETIC = "synthetic"
 KINDS = {**{key: tool.label for key, tool in TOOLS.items()}, SYNTHETIC: "Training pictures"}
 RELATED = ("generation__job", "generation__character", "generation__lora__character")
 ENOUGH = 10_000
+MOST_NEWS = 100
 CURSOR = re.compile(r"(before|after)\.(?:([0-5])\.)?(\d{1,18})")
 
 
@@ -193,6 +194,11 @@ def _read(cursor: str, rated: bool) -> tuple[bool, list[int] | None]:
     if told is None or (told[2] is not None) != rated:
         raise Invalid("bad_cursor", "That place in the list is not one of ours. Start from the first page.")
     return told[1] == "before", [int(part) for part in told.groups()[1:] if part is not None]
+
+
+def newer(chosen: Filter, key: int) -> int:
+    """How many pictures the filter finds that were made after that one (0: any), counted up to a hundred."""
+    return found(chosen).filter(pk__gt=key).order_by()[:MOST_NEWS].count()
 
 
 def count(chosen: Filter) -> tuple[int, bool]:

@@ -15,6 +15,7 @@ from generation.gallery.answers import undo_url
 from generation.gallery.query import Filter
 from generation.gallery.selection import keys
 from generation.models import Output
+from generation.services import is_busy
 from training.models import Lora
 
 PAGE = 60
@@ -98,9 +99,13 @@ def character_page(where: Place, character: Character, cursor: str) -> dict[str,
 
 
 def block(where: Place, cursor: str) -> dict[str, Any]:
-    """A screenful or more of tiles, and where the ones before and after it are."""
+    """A screenful or more of tiles, and where the ones before and after it are; on the first page of the newest, where
+    to ask what is new since."""
     page = query.page(where.filter, cursor, PAGE)
+    follows = not cursor and where.filter.sort == "newest"
+    newest = page.outputs[0].pk if page.outputs else 0
     return {
+        **(live(where, newest, News()) if follows else {}),
         "place": where,
         "outputs": page.outputs,
         "at_url": where.url(**({"cursor": cursor} if cursor else {})),
@@ -110,6 +115,24 @@ def block(where: Place, cursor: str) -> dict[str, Any]:
         "next_url": where.part("block", cursor=page.next) if page.next else "",
         "earlier_url": where.part("block", cursor=page.previous, earlier="1") if page.previous else "",
     }
+
+
+@dataclass(frozen=True)
+class News:
+    """How many pictures were made since the page was, and whether more are on their way."""
+
+    count: int = 0
+    busy: bool = False
+
+
+def news(where: Place, newest: int) -> News:
+    return News(query.newer(where.filter, newest), is_busy())
+
+
+def live(where: Place, newest: int, told: News) -> dict[str, Any]:
+    """What is said above the grid of pictures that are newer than its newest (0: it is empty)."""
+    known = {"after": str(newest), "count": str(told.count), "busy": str(int(told.busy))}
+    return {"place": where, "news": told, "grid_url": where.part("grid"), "live_url": where.part("live", **known)}
 
 
 def tiles(where: Place, ids: list[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ urlpatterns = [
     path("pictures/grid", views.grid, name="pictures-grid"),
     path("pictures/block", views.block, name="pictures-block"),
     path("pictures/tiles", views.tiles, name="pictures-tiles"),
+    path("pictures/live", views.live, name="pictures-live"),
     path("pictures/counts", views.counts, name="pictures-counts"),
     path("pictures/compare", views.compare, name="pictures-compare"),
     path("pictures/delete", actions.delete, name="pictures-delete"),

@@ -8,6 +8,7 @@ from characters.access import get_character
 from characters.browse.selection import listed
 from generation.gallery import query, selection, services, shown
 from generation.models import Output
+from isengard import lists
 from isengard.errors import Invalid, NotFound
 from isengard.htmx import is_fragment, redirect_to, render_page
 
@@ -63,6 +64,17 @@ def counts(request: HttpRequest) -> HttpResponse:
     number, more = query.count(where.filter)
     context = {"place": where, "filter": where.filter, "number": number, "more": more, "boards": services.boards()}
     return render(request, "generation/gallery/counts.html", context)
+
+
+@require_GET
+def live(request: HttpRequest) -> HttpResponse:
+    """Whether there are newer pictures than the grid's newest; nothing where the page knows that already."""
+    where, given = shown.place(request.GET), request.GET
+    newest = lists.number(given.get("after", "")) or 0
+    now = shown.news(where, newest)
+    if (str(now.count), str(int(now.busy))) == (given.get("count"), given.get("busy")):
+        return HttpResponse(status=204)
+    return render(request, "generation/gallery/live.html", shown.live(where, newest, now))
 
 
 @require_GET

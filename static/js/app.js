@@ -57,16 +57,16 @@ function toast({ message, level = "info", undo = "", correlation = "", seconds }
   if (!actions.children.length) actions.remove();
   one(".btn-close-toast", element).addEventListener("click", () => element.remove());
   stack.append(element);
-  raise(stack);
+  raise();
   expire(element, seconds ?? (undo ? 60 : level === "error" ? 10 : 5));
 }
 
-// A popover lies in the top layer, so a toast is seen above an open dialog; showing it again puts it on top of newer ones.
-function raise(element) {
-  element.popover = "manual";
-  if (element.matches(":popover-open")) element.hidePopover();
-  element.showPopover();
+// A popover lies in the top layer, above an open dialog; and inside of that, since all else is inert while it is open.
+function raise() {
+  (all("dialog[open]").at(-1) ?? document.body).append(stack);
+  Object.assign(stack, { popover: "manual" }).showPopover();
 }
+document.addEventListener("close", () => stack.children.length && raise(), true);
 const contentType = (xhr) => xhr.getResponseHeader("Content-Type") ?? "";
 let lastCorrelation = "";
 document.addEventListener("htmx:configRequest", ({ detail }) => { detail.headers["X-Correlation-ID"] = correlationId(); });
@@ -214,4 +214,4 @@ window.isengard = { make, toast, failureSentence, lost, restored, duration };
 htmx.onLoad(dress);
 setInterval(tellTimes, 30000);
 for (const element of all(".toast", stack)) expire(element, element.matches(".toast-error") ? 10 : 5);
-if (stack.children.length) raise(stack);
+if (stack.children.length) raise();

@@ -95,10 +95,32 @@ def test_a_picture_deleted_in_the_viewer_comes_back(page: Page, made: str) -> No
     expect(page.locator("[data-viewer-panel] .star")).to_have_count(5, timeout=LONG)
     page.keyboard.press("Delete")
     expect(page.get_by_role("button", name="Bring it back")).to_be_visible(timeout=LONG)
+    page.get_by_role("button", name="Undo").last.click()
+    expect(page.locator("[data-viewer-panel] .star")).to_have_count(5, timeout=LONG)
+    page.keyboard.press("Delete")
+    expect(page.get_by_role("button", name="Bring it back")).to_be_visible(timeout=LONG)
     page.keyboard.press("Escape")
     expect(tiles(page)).to_have_count(2, timeout=LONG)
     page.get_by_role("button", name="Undo").last.click()
     expect(tiles(page)).to_have_count(3, timeout=LONG)
+
+
+def test_one_picture_is_cancelled_by_keyboard_and_the_gallery_fills_itself_with_the_others(
+    page: Page, live: str
+) -> None:
+    page.goto("/pictures?q=fills+itself")
+    expect(page.get_by_text("No matching pictures")).to_be_visible()
+    config = {"prompt": "a gallery fills itself", "base_model": "pocket", "steps": 30, "seed": 5}
+    other = page.context.new_page()
+    other.goto("/generate")
+    job = ask(live, "/api/generation", {"config": config, "count": 3})["id"]
+    card = other.locator(f"#{job}")
+    last = card.get_by_role("button", name="Cancel this picture").nth(2)
+    last.focus(timeout=LONG)
+    other.keyboard.press("Enter")
+    expect(card.get_by_text("cancelled by you", exact=True)).to_be_focused(timeout=LONG)
+    expect(tiles(page)).to_have_count(2, timeout=TRAINING_SECONDS * 1000)
+    expect(card).to_contain_text("2 of 3 pictures were made; 1 was cancelled by you.", timeout=LONG)
 
 
 def test_training_pictures_are_kept_and_thrown_away_one_by_one(page: Page, live: str, trained: str) -> None:

@@ -219,3 +219,26 @@ def test_without_htmx_the_kept_picture_opens_as_a_photo(client: Client, mira: Ch
 
 def test_a_picture_of_nobody_is_not_offered_as_a_photo(client: Client, db: None) -> None:
     assert "Add to the photos" not in text(client.get(pictured().get_absolute_url()))
+
+
+def test_requests_made_elsewhere_come_on_top_of_the_results(client: Client, mira: Character) -> None:
+    make_lora(mira)
+    first = pictured(mira)
+    asks = client.get(CREATE).context["newer_url"]
+    second = pictured(mira)
+    fresh = client.get(asks, headers=HTMX)
+    assert second.job.public_id in text(fresh) and first.job.public_id not in text(fresh)
+    again = text(client.get(fresh.context["newer_url"], headers=HTMX))
+    assert "generation-card" not in again and "No generations yet" not in again and 'id="results-live"' in again
+
+
+def test_an_empty_list_of_results_waits_for_the_first_request(client: Client, db: None) -> None:
+    page = text(client.get(CREATE))
+    assert 'hx-get="/generate/results" hx-trigger="jobs:changed from:body" hx-target="#results"' in page
+
+
+def test_only_the_top_of_the_results_asks_for_newer_ones(client: Client, mira: Character) -> None:
+    make_lora(mira)
+    pictured(mira), (last := pictured(mira))
+    page = text(client.get(f"/generate/results?before={last.job_id}", headers=HTMX))
+    assert "generation-card" in page and "results-live" not in page
