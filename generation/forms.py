@@ -176,8 +176,15 @@ class GenerateForm(forms.Form):
         own = (*size, self["seed"], self["seeds"], self["batches"])
         return any(field.errors for field in (*own, *self.more_fields()))
 
+    def second_row(self) -> tuple[forms.BoundField, forms.BoundField] | None:
+        """The other character, of a tool that needs two."""
+        return self._lora_row(MORE_LORAS[0]) if self.tool.loras > 1 else None
+
     def lora_rows(self) -> list[tuple[forms.BoundField, forms.BoundField]]:
-        return [(self[f"lora_{number}"], self[f"strength_{number}"]) for number in MORE_LORAS]
+        return [self._lora_row(number) for number in MORE_LORAS[1 if self.second_row() else 0 :]]
+
+    def _lora_row(self, number: int) -> tuple[forms.BoundField, forms.BoundField]:
+        return self[f"lora_{number}"], self[f"strength_{number}"]
 
     def loras_wrong(self) -> bool:
         return any(field.errors for row in self.lora_rows() for field in row)

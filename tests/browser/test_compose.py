@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from isengard.engine.pocket.faces import sample_photos
 from tests.browser.conftest import ask
+from tests.library.conftest import diffusers
 
 pytestmark = pytest.mark.browser
 # Real drawing on a processor that others use, too.
@@ -76,6 +79,36 @@ def test_a_painted_part_is_drawn_anew(page: Page, drawn: str) -> None:
     expect(newest(page).locator("[data-viewer-item]")).to_be_visible(timeout=PATIENCE)
 
 
+@pytest.fixture
+def two_people(page: Page, live: str, tmp_path: Path) -> list[str]:
+    """Files of two strangers, uploaded as a program does it; their ids."""
+    found = []
+    for seed, name in enumerate(("Ada", "Bo")):
+        path = diffusers(tmp_path / f"{name}.safetensors", seed=seed)
+        sent = {"file": {"name": path.name, "mimeType": "application/octet-stream", "buffer": path.read_bytes()}}
+        answer = page.request.post(f"{live}/api/loras/upload", multipart={**sent, "name": name, "trigger_word": name})
+        assert answer.ok, answer.text()
+        found.append(str(answer.json()["id"]))
+    return found
+
+
+def test_two_characters_meet_in_one_picture(page: Page, two_people: list[str], tmp_path: Path) -> None:
+    both = Image.new("RGB", (192, 96))
+    for place, (_, photo, _) in enumerate(sample_photos(96, 2)):
+        both.paste(photo, (96 * place, 0))
+    both.save(tmp_path / "both.png")
+    page.goto(f"/generate?tool=pair&lora={two_people[0]}")
+    page.get_by_test_id("input-source").set_input_files(tmp_path / "both.png")
+    expect(page.locator(".given img")).to_be_visible()
+    page.get_by_label("Who, right face").select_option(two_people[1])
+    page.get_by_test_id("prompt-input").fill("a photo of two women, smiling")
+    page.locator("summary", has_text="More settings").click()
+    page.locator("#steps").fill("4")
+    page.get_by_test_id("generate-btn").click()
+    expect(newest(page)).to_contain_text("Two characters")
+    expect(newest(page).locator("[data-viewer-item] img")).to_have_attribute("width", "192", timeout=PATIENCE)
+
+
 def test_a_file_becomes_the_source_and_no_word_is_lost(page: Page, drawn: str, live: str, tmp_path: Path) -> None:
     ready(page, drawn)
     path = tmp_path / "mine.png"
@@ -106,6 +139,9 @@ def test_a_grid_is_drawn_and_taken_along(page: Page) -> None:
     page.locator("#grid_seed").fill("1, 2")
     page.get_by_test_id("grid-btn").click()
     expect(page.locator(".samples [data-viewer-item]")).to_have_count(4, timeout=PATIENCE)
+    expect(page.locator(".samples thead th")).to_have_text(["2", "4"])
+    page.get_by_role("link", name="Swap columns and rows").click()
+    expect(page.locator(".samples thead th")).to_have_text(["1", "2"])
     with page.expect_download() as coming:
         page.get_by_test_id("grid-download").click()
     html = Path(coming.value.path()).read_text()

@@ -67,6 +67,11 @@ def test_embedded_guidance_draws_exactly_what_diffusers_draws(tmp_path: Path) ->
     assert torch.equal(ours(base, 3.5), reference(base, guidance_scale=3.5))
 
 
+def test_a_base_without_a_guidance_input_draws_exactly_what_diffusers_draws(tmp_path: Path) -> None:
+    base = build_tiny(tmp_path / "schnell", guidance="none")
+    assert torch.equal(ours(base, 1.0), reference(base, guidance_scale=0.0))
+
+
 def test_true_guidance_draws_what_diffusers_draws(tiny: BaseModel) -> None:
     call = {"guidance_scale": 1.0, "true_cfg_scale": 2.5, "negative_prompt": "blurry"}
     assert torch.allclose(ours(tiny, 2.5, "blurry"), reference(tiny, **call), atol=1e-5)

@@ -30,7 +30,7 @@ def _text(clip: CLIPTokenizer, t5: T5TokenizerFast) -> tuple[CLIPTextModel, T5En
     return first, T5EncoderModel(T5Config(vocab_size=len(t5), dropout_rate=0.0, **sizes))
 
 
-def _pictures(width: int, heads: int) -> tuple[FluxTransformer2DModel, AutoencoderKL]:
+def _pictures(width: int, heads: int, guided: bool) -> tuple[FluxTransformer2DModel, AutoencoderKL]:
     transformer = FluxTransformer2DModel(
         patch_size=1,
         in_channels=16,
@@ -40,7 +40,7 @@ def _pictures(width: int, heads: int) -> tuple[FluxTransformer2DModel, Autoencod
         num_attention_heads=heads,
         joint_attention_dim=16,
         pooled_projection_dim=16,
-        guidance_embeds=True,
+        guidance_embeds=guided,
         axes_dims_rope=(4, 6, 6),
     )
     vae = AutoencoderKL(
@@ -63,7 +63,7 @@ def build_tiny(folder: Path, *, heads: int = 2, guidance: str = "true_cfg") -> B
     torch.manual_seed(0)
     clip, t5 = _tokenizers()
     text, text_2 = _text(clip, t5)
-    transformer, vae = _pictures(16 * heads, heads)
+    transformer, vae = _pictures(16 * heads, heads, guidance != "none")
     scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True)
     FluxPipeline(scheduler, vae, text, clip, text_2, t5, transformer).save_pretrained(folder)
     scale = ', "true_cfg_scale": 2.5' if guidance == "true_cfg" else ""
