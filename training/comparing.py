@@ -64,10 +64,12 @@ def series(sweep: TrainingSweep) -> dict[str, list[float | None]]:
     return {"steps": [*kept], **{name: [curve.get(step) for step in kept] for name, curve in curves.items()}}
 
 
-def described(rows: Sequence[dict[str, Any]]) -> str:
-    """For the chart: `key:label:style,…`, a style for each number."""
-    parts = [(row["number"], " · ".join(row["values"])) for row in rows]
-    return ",".join(f"run{number}:{number} ({values}):run-{number}" for number, values in parts)
+def described(rows: Sequence[dict[str, Any]], labels: Sequence[str]) -> str:
+    """For the chart: `key:label:style,…`, a style for each number; `labels` name the values of each row."""
+    points = [zip(labels, row["values"], strict=True) for row in rows]
+    words = [" · ".join(f"{label} {value}" for label, value in point) for point in points]
+    named = [(row["number"], text) for row, text in zip(rows, words, strict=True)]
+    return ",".join(f"run{number}:{number} · {text}:run-{number}" for number, text in named)
 
 
 def side_by_side(runs: Sequence[TrainingRun], asked: str) -> dict[str, Any]:

@@ -150,10 +150,13 @@ def _words(value: Any, unit: str) -> str:
 
 
 def differences(run: TrainingRun) -> dict[str, Any] | None:
-    """What is set otherwise than in the training before: of the one it continues, else of the same character.
+    """What is set otherwise than in the training before: of the one it goes on with, else of the same character.
 
     {run, rows: [{label, before, now}]}; None for a character's first training."""
-    before = run.parent or TrainingRun.objects.filter(character=run.character_id, pk__lt=run.pk).order_by("-pk").first()
+    began = TrainingRun.objects.filter(job__started_at__isnull=False)
+    earlier = began.filter(character=run.character_id, pk__lt=run.pk).order_by("-pk")
+    before = began.filter(job=run.job.retry_of_id).first() if run.begun_at else run.parent
+    before = before or earlier.first()
     if before is None:
         return None
     old, new = (dict(settings_of(one)) for one in (before, run))

@@ -19,12 +19,12 @@ def detail(request: HttpRequest, sweep_id: int) -> HttpResponse:
 
 def _context(sweep: TrainingSweep, step: str) -> dict[str, Any]:
     runs = comparing.runs_of(sweep)
-    rows = comparing.rows(sweep, runs)
+    rows, labels = comparing.rows(sweep, runs), comparing.labels(sweep)
     return {
         "sweep": sweep,
         "rows": rows,
-        "labels": comparing.labels(sweep),
-        "series": comparing.described(rows),
+        "labels": labels,
+        "series": comparing.described(rows, labels),
         "samples": comparing.side_by_side(runs, step),
         "live": any(run.job.is_active for run in runs),
         "asked": step,

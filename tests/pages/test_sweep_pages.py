@@ -34,7 +34,7 @@ def address(sweep: TrainingSweep, name: str = "sweep") -> str:
 def test_each_training_stands_with_its_values(client: Client, sweep: TrainingSweep) -> None:
     page = text(client.get(address(sweep)))
     assert "Comparing LoRA rank" in page and all(run.job.public_id in page for run in runs(sweep))
-    assert "run1:1 (8):run-1,run2:2 (16):run-2" in page
+    assert "run1:1 · LoRA rank 8:run-1,run2:2 · LoRA rank 16:run-2" in page
 
 
 def test_the_lowest_loss_is_marked(client: Client, sweep: TrainingSweep) -> None:

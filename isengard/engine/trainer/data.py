@@ -22,6 +22,7 @@ from isengard.engine.fitting import Bucket
 from isengard.engine.pipelines import PromptCache, read_tensors, write_tensors
 from isengard.engine.specs import TrainImage, TrainSpec
 from isengard.engine.trainer.checks import Checks, round_trip
+from isengard.engine.words import counted
 
 NO_MASK = 1.0  # the background's weight in trainings that were frozen before there were masks
 STRANGERS = 3  # made-up names for each picture: enough of them, and names in general are kept
@@ -133,7 +134,7 @@ class Preparation:
                 self.prompts.get(caption)  # while the encoders are here
             self.prompt_embeds = [self.prompts.get(prompt) for prompt in self.spec.prompts]
             self.family.free("text")
-            tick.text = f"{len(images)} captions and {len(self.spec.prompts)} prompts are read"
+            tick.text = f"{counted(len(images), 'caption')} and {counted(len(self.spec.prompts), 'prompt')} were read"
         with self.checks.tick("photos", "Reading photos") as tick:
             latents = [self._latents(image, len(images) + index, total) for index, image in enumerate(images)]
             weights = [self._weights(image, tensor) for image, tensor in zip(images, latents, strict=True)]
