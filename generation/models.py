@@ -10,6 +10,7 @@ from django.db.models.functions import Lower
 from django.urls import reverse
 
 from characters.models import PUNCTUATION, Character
+from isengard.engine import tools
 from isengard.jobs.models import Job
 from training.models import Lora
 
@@ -146,6 +147,13 @@ class Output(models.Model):
     def words(self) -> str:
         """What was asked for: its own prompt, else that of the request."""
         return self.prompt or self.generation.prompt
+
+    @property
+    def kind(self) -> str:
+        """What it is, in words; empty for a picture that was simply drawn."""
+        if self.generation.purpose == Generation.Purpose.SYNTHETIC:
+            return "Training picture"
+        return "" if self.generation.tool == "draw" else tools.get(self.generation.tool).label
 
     @property
     def name(self) -> str:

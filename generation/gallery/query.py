@@ -3,7 +3,7 @@
 A cursor is opaque to everybody else: a side and the sort key of the picture the page starts beside, or `last`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -39,6 +39,8 @@ SORT_LABELS = {"newest": "Newest first", "oldest": "Oldest first", "best": "Best
 SYNTHETIC = "synthetic"
 KINDS = {**{key: tool.label for key, tool in TOOLS.items()}, SYNTHETIC: "Training pictures"}
 RELATED = ("generation__job", "generation__character", "generation__lora__character")
+# What a tile shows of a picture's request.
+SHOWN = ("prompt", "tool", "purpose", "job__public_id")
 ENOUGH = 10_000
 MOST_NEWS = 100
 CURSOR = re.compile(r"(before|after)\.(?:([0-5])\.)?(\d{1,18})")
@@ -155,12 +157,28 @@ def _says(text: str) -> Q:
     return Q(prompt="", generation__in=asked.values("pk")) | Q(pk__in=own.values("pk"))
 
 
-def page(chosen: Filter, cursor: str = "", limit: int = 60) -> Page:
+def whole(outputs: OutputQuerySet) -> OutputQuerySet:
+    """With all of their requests, characters and LoRAs."""
+    return outputs.select_related(*RELATED)
+
+
+def for_tiles(outputs: OutputQuerySet) -> OutputQuerySet:
+    """With what a tile says of their requests; the whole would be seven JSON columns and three further tables each."""
+    own = [field.attname for field in Output._meta.concrete_fields]
+    return outputs.select_related("generation__job").only(*own, *(f"generation__{name}" for name in SHOWN))
+
+
+def page(
+    chosen: Filter,
+    cursor: str = "",
+    limit: int = 60,
+    read: Callable[[OutputQuerySet], OutputQuerySet] = whole,
+) -> Page:
     """`limit` pictures (1 to 500) after or before the cursor; the first ones without. Invalid: no cursor of ours."""
     limit = min(max(limit, 1), LARGEST_PAGE)
     rated, falling = SORTS[chosen.sort]
     backwards, key = (True, None) if cursor == LAST else _read(cursor, rated)
-    rows = _rows(chosen, rated, falling != backwards, key, limit + 1)
+    rows = list(read(_ordered(chosen, rated, falling != backwards, key))[: limit + 1])
     more, rows = len(rows) > limit, rows[:limit]
     if backwards:
         rows.reverse()
@@ -172,13 +190,12 @@ def page(chosen: Filter, cursor: str = "", limit: int = 60) -> Page:
     )
 
 
-def _rows(chosen: Filter, rated: bool, falling: bool, key: list[int] | None, count: int) -> list[Output]:
+def _ordered(chosen: Filter, rated: bool, falling: bool, key: list[int] | None) -> OutputQuerySet:
     columns = [F("rating"), F("id")] if rated else [F("id")]
-    outputs = found(chosen).select_related(*RELATED)
+    outputs = found(chosen)
     if key is not None:
         outputs = outputs.filter(beyond(columns, key, falling=falling))
-    order = [column.desc() if falling else column.asc() for column in columns]
-    return list(outputs.order_by(*order)[:count])
+    return outputs.order_by(*(column.desc() if falling else column.asc() for column in columns))
 
 
 def cursor_at(side: str, output: Output, rated: bool) -> str:

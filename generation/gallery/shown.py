@@ -14,7 +14,7 @@ from generation.gallery import binning, query, services
 from generation.gallery.answers import undo_url
 from generation.gallery.query import Filter
 from generation.gallery.selection import keys
-from generation.models import Output
+from generation.models import Board, Output
 from generation.services import is_busy
 from training.models import Lora
 
@@ -83,7 +83,8 @@ def browser(where: Place, cursor: str = "") -> dict[str, Any]:
         "kinds": query.KINDS,
         "names": [] if where.hub else list(characters),
         "loras": _loras(where.filter.character),
-        "boards": services.boards(),
+        # How many are on each comes after the grid.
+        "boards": Board.objects.order_by("name"),
         **block(where, cursor),
     }
 
@@ -101,7 +102,7 @@ def character_page(where: Place, character: Character, cursor: str) -> dict[str,
 def block(where: Place, cursor: str) -> dict[str, Any]:
     """A screenful or more of tiles, and where the ones before and after it are; on the first page of the newest, where
     to ask what is new since."""
-    page = query.page(where.filter, cursor, PAGE)
+    page = query.page(where.filter, cursor, PAGE, query.for_tiles)
     follows = not cursor and where.filter.sort == "newest"
     newest = page.outputs[0].pk if page.outputs else 0
     return {
@@ -138,7 +139,7 @@ def live(where: Place, newest: int, told: News) -> dict[str, Any]:
 def tiles(where: Place, ids: list[str]) -> dict[str, Any]:
     """Those of a block's pictures that are still there, in the block's own order. One that the filter no longer finds,
     because its heart was just taken away, stays until the page is loaded again."""
-    found = Output.objects.select_related(*query.RELATED).in_bulk(wanted := keys(ids))
+    found = query.for_tiles(Output.objects.all()).in_bulk(wanted := keys(ids))
     return {"place": where, "outputs": [found[key] for key in wanted if key in found]}
 
 

@@ -5,6 +5,7 @@ Knows no model; of the request only its path. Every tag escapes what it is given
 
 import math
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from django import template
 from django.template import Context
@@ -33,7 +34,9 @@ STATE_WORDS = {
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
+# A page of pictures shows the same few a hundred times.
 @register.simple_tag
+@lru_cache(1024)
 def icon(name: str, extra: str = "", label: str = "") -> SafeString:
     """An icon of `static/icons.svg` (names are lucide's). `label` only where no words stand beside it."""
     href = f"{static('icons.svg')}#{name}"

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from characters.models import Character
-from generation.models import Board, Output
+from generation.models import Board, Generation, Output
 from tests.pages.rows import HTMX, queries, text
 
 ME = "/pictures"
@@ -145,3 +145,12 @@ def test_the_gallery_asks_no_row_by_itself(client: Client, outputs: list[Output]
     few = queries(client, ME)
     Output.objects.filter(pk__in=[output.pk for output in outputs[:3]]).update(deleted_at="2026-01-31T00:00:00Z")
     assert queries(client, ME) == few
+
+
+def test_a_tile_leads_to_its_thumbnail_and_says_what_was_not_simply_drawn(
+    client: Client, outputs: list[Output]
+) -> None:
+    Generation.objects.filter(pk=outputs[0].generation_id).update(tool="upscale")
+    page = text(client.get(ME))
+    assert all(f'src="{output.thumb_url}"' in page for output in outputs)
+    assert page.count('class="chip tile-kind">') == 1 and ">Upscale</span>" in page
