@@ -1,4 +1,5 @@
-"""Faces in a picture for drawing them anew, seen by the detector that looks at photos (examine.py). No torch."""
+"""Faces in a picture for drawing them anew, seen by the detector that looks at photos (examine.py), else by one that
+looks at drawings (drawn_faces.py). No torch."""
 
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from isengard.engine import examine
+from isengard.engine.drawing import drawn_faces
 from isengard.engine.drawing.region import Box
 from isengard.engine.errors import EngineError
 
@@ -19,8 +21,9 @@ def find(image: Image.Image, detector: str = "") -> list[Box]:
     yunet = detector if detector and Path(detector).is_file() else ""
     for side in (USUAL, LARGE) if max(image.size) > USUAL else (USUAL,):
         if found := _seen(image, side, yunet):
-            return _apart(sorted(found, key=lambda box: box.width * box.height, reverse=True))
-    return []
+            break
+    found = found or drawn_faces.find(image)
+    return _apart(sorted(found, key=lambda box: box.width * box.height, reverse=True))
 
 
 def _apart(boxes: list[Box]) -> list[Box]:
