@@ -9,8 +9,9 @@ stage        {stage, message}                            loading_model, preparin
                                                          saving_checkpoint, exporting, encoding, denoising, saving
 progress     {step, total, message?}                     at most 10 a second
 check        {name, state, text, seconds}                a tick of a training's pipeline check. name: text, photos, vae,
-                                                         step, memory, sample (in this order); state: running, then ok,
-                                                         failed (an `error` follows) or skipped
+                                                         step, memory, sample (in this order, sample after step 1 where
+                                                         nothing was learnt before); state: running, then ok, failed
+                                                         (an `error` follows) or skipped
 probe        {seconds_per_step, peak_vram_bytes,         what two real steps took, before they are taken back; the first
               peak_rss_bytes}                            includes what is set up only once, so its seconds are left out
 metric       {step, loss, learning_rate, speed, seconds} every logged step; speed in steps per second

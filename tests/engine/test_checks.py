@@ -11,12 +11,13 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from isengard.engine import rundir
 from isengard.engine.errors import EngineError
 from isengard.engine.families.flux1 import Flux1
-from isengard.engine.specs import TrainSpec
+from isengard.engine.specs import LoraRef, TrainSpec
 from isengard.engine.trainer import checks, loop
 from isengard.engine.trainer.loop import Training
 from isengard.engine.trainer.usage import Peaks
@@ -33,12 +34,12 @@ def ticks(events: Events) -> list[tuple[str, str]]:
     return [(event["name"], event["state"]) for event in events.of("check")]
 
 
-def test_every_part_ticks_in_order_before_the_first_metric(train_spec: Make, events: Events) -> None:
+def test_every_part_ticks_in_order_and_only_the_baseline_comes_after_a_step(train_spec: Make, events: Events) -> None:
     loop.train(train_spec(), events, go_on)
     names = ["text", "photos", "vae", "step", "memory", "sample"]
     assert ticks(events) == [(name, state) for name in names for state in ("running", "ok")]
-    order = [event["type"] for event in events if event["type"] in {"check", "metric"}]
-    assert order.index("metric") == len(order) - order.count("metric")
+    order = [event.get("name") or event["step"] for event in events if event["type"] in {"check", "metric"}]
+    assert order[8:14] == ["memory", "memory", 1, "sample", "sample", 2]
 
 
 def test_the_round_trip_tells_its_decibels(train_spec: Make, events: Events) -> None:
@@ -135,15 +136,35 @@ def test_an_ask_is_done_after_the_step_that_runs(train_spec: Make, events: Event
     assert [event["step"] for event in events.of("sample")] == [0, 3, 5]
 
 
-def test_a_training_that_was_stopped_before_its_first_step_draws_its_baseline_later(
-    train_spec: Make, events: Events
+@pytest.mark.parametrize(("at", "steps"), [("memory", []), ("sample", [1])])
+def test_a_training_that_was_stopped_before_its_baseline_draws_it_later(
+    train_spec: Make, events: Events, at: str, steps: list[int]
 ) -> None:
     spec, before = train_spec(), Events()
-    loop.train(spec, before, lambda: bool(before.of("check")) and before.of("check")[-1]["name"] == "sample")
-    assert before.of("sample") == [] and before.of("metric") == []
+    loop.train(spec, before, lambda: bool(before.of("check")) and before.of("check")[-1]["name"] == at)
+    assert before.of("sample") == [] and [event["step"] for event in before.of("metric")] == steps
     state = rundir.states(Path(spec.run_dir))[-1]
     loop.train(replace(spec, resume_from=str(state)), events, go_on)
     assert [event["step"] for event in events.of("sample")] == [0, 6]
+
+
+def test_a_baseline_drawn_late_is_the_one_from_before(train_spec: Make, events: Events) -> None:
+    early, late = train_spec("early"), train_spec("late")
+    loop.train(early, Events(), go_on)
+    loop.train(late, events, lambda: bool(events.of("check")) and events.of("check")[-1]["name"] == "sample")
+    loop.train(replace(late, resume_from=str(rundir.states(Path(late.run_dir))[-1])), Events(), go_on)
+    drawn = [Image.open(rundir.sample(Path(spec.run_dir), 0, 0)).tobytes() for spec in (early, late)]
+    assert drawn[0] == drawn[1]
+
+
+def test_a_warm_start_shows_the_lora_that_it_begins_from(
+    train_spec: Make, loras: tuple[LoraRef, LoraRef], events: Events
+) -> None:
+    fresh, warm = train_spec("fresh"), replace(train_spec("warm"), start="warm", init_lora=loras[0].path)
+    loop.train(fresh, Events(), go_on)
+    loop.train(warm, events, go_on)
+    drawn = [Image.open(rundir.sample(Path(spec.run_dir), 0, 0)).tobytes() for spec in (fresh, warm)]
+    assert drawn[0] != drawn[1]
 
 
 def test_a_resumed_training_skips_the_baseline_and_says_so(train_spec: Make, events: Events) -> None:

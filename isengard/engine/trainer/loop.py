@@ -4,7 +4,7 @@ what is outside behind `sink` and `stop`. No Django, no arguments, no prints."""
 import random
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,6 +87,8 @@ class Training:
             loss = self.step()
             self.meter.add(self.state.step, loss, optimizers.rate_of(self.optimizer))
             self.report()
+            if not self.state.baseline:
+                self.draw_baseline()
             asked = self.asks()
             if "sample" in asked or schedule.is_due(self.state.step, self.params["sample_every_n_steps"], self.last):
                 self.sample()
@@ -96,8 +98,7 @@ class Training:
         return self.finish() if self.state.step >= self.last else self.interrupt()
 
     def check(self) -> None:
-        """The rest of the pipeline check: two steps that are taken back, and the baseline, which is kept: what is made
-        of the same prompts and seeds before anything was learnt."""
+        """The rest of the pipeline check: two steps that are taken back, and the baseline."""
         if self.state.step >= self.last or self.stop():
             return
         trying = "Trying two steps"
@@ -106,13 +107,23 @@ class Training:
         self.sink("probe", **facts)
         with self.checks.tick("memory", "Looking at the memory") as tick:
             tick.text = memory_words(facts, self.family.device)
-        if self.state.step:
-            # At step 0 somebody may have stopped it before, or while, the baseline was drawn.
+        if self.state.baseline:
             self.checks.skip("sample", f"not drawn again: the training goes on after step {self.state.step}")
-            return
-        with self.checks.tick("sample", "Drawing the baseline") as tick:
-            drawn = self.sample()
-            tick.text = f"{drawn} of {len(self.prompts)} pictures drawn before the first step"
+        elif self.state.step == 0 and self.lora.changes_something():
+            self.draw_baseline()
+
+    def draw_baseline(self) -> None:
+        """What is made of the same prompts and seeds before anything was learnt. It is kept.
+
+        A LoRA that begins from nothing is then the base, which a LoRA that is off is at any time: so the first step
+        need not wait for it. One that begins from another is drawn before it changes."""
+        self.meter.flush()  # a loss that is no number is told before minutes are drawn
+        begun = self.state.step > 0
+        with self.checks.tick("sample", "Drawing the baseline") as tick, self.lora.off() if begun else nullcontext():
+            drawn = self.sample(0)
+            tick.text = f"{drawn} of {len(self.prompts)} pictures drawn of what was there before the training"
+        # Somebody may have stopped it meanwhile: then whoever goes on draws it.
+        self.state.baseline = drawn == len(self.prompts)
 
     # One step
 
@@ -199,11 +210,14 @@ class Training:
         if self.state.step == self.last or self.progress():
             self.sink("progress", step=self.state.step, total=self.last)
 
-    def sample(self) -> int:
-        """Previews through the one sampling path, always with the same seeds. How many were drawn."""
-        shown = f"Drawing previews at step {self.state.step}"
+    def sample(self, step: int | None = None) -> int:
+        """Previews through the one sampling path, always with the same seeds. How many were drawn.
+
+        `step`: what they are of, where it is not the step that was taken last."""
+        step = self.state.step if step is None else step
+        shown = f"Drawing previews at step {step}"
         with self.outside_the_clock("sampling", shown), self.average.worn(), self.lora.as_filed():
-            given = (self.spec, self.family, self.prompts, self.data.empty, self.state.step)
+            given = (self.spec, self.family, self.prompts, self.data.empty, step)
             return previews.draw_all(*given, self.sink, self.stop)
 
     def checkpoint(self) -> None:

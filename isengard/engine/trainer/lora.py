@@ -68,12 +68,18 @@ class Lora:
         for key, parameter in self.named().items():
             parameter.copy_(weights[key])
 
+    def changes_something(self) -> bool:
+        """False as long as every B is zero: then the denoiser is the base with it and without."""
+        return any(bool(value.any()) for key, value in self.named().items() if key.endswith("lora_B.weight"))
+
     @contextmanager
     def off(self) -> Iterator[None]:
         """Inside, the denoiser is exactly the base; the weights stay where they are."""
         self.family.transformer.disable_adapters()
-        yield
-        self.family.transformer.enable_adapters()
+        try:
+            yield
+        finally:
+            self.family.transformer.enable_adapters()
 
     @contextmanager
     def as_filed(self) -> Iterator[None]:

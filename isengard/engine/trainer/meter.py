@@ -1,6 +1,7 @@
 """Losses on their way from the device to the job's events, without making the device wait. No Django.
 
-A loss is copied while later steps already run and read two steps late: numbers that ran away are known within three."""
+A GPU's loss is copied while later steps already run and read two steps late: numbers that ran away are known within
+three."""
 
 import math
 import time
@@ -40,7 +41,8 @@ class Meter:
         self._landed: list[dict[str, Any]] = []
         self._recent: deque[float] = deque(recent, maxlen=FINAL_STEPS)
         self._steps = 0
-        self._began = self._sent = time.monotonic()
+        self._began = time.monotonic()
+        self._sent = float("-inf")  # the first loss is not held back: somebody waits for it
         self._paused = 0.0
         self._times: deque[float] = deque(maxlen=BURST_STEPS + 1)
 
@@ -74,7 +76,7 @@ class Meter:
         speed = (len(self._times) - 1) / took if took > 0 else 0.0
         host, copied = _start_copy(loss)
         self._flying.append(_Reading(step, host, copied, rate, speed, self.seconds))
-        while len(self._flying) > IN_FLIGHT:
+        while len(self._flying) > (IN_FLIGHT if copied else 0):
             self._land()
         if len(self._landed) >= BURST_STEPS or time.monotonic() - self._sent >= BURST_SECONDS:
             self._send()

@@ -62,6 +62,7 @@ class TrainState:
         self.noise = torch.Generator("cpu").manual_seed(seed)
         self.step = 0
         self.batches = 0  # position in the batch plan
+        self.baseline = False  # whether the pictures from before the training are drawn
         self.seconds = 0.0
         self.recent: list[float] = []  # the last losses, oldest first
         self.losses: dict[int, float] = {}  # of each checkpoint: the mean of the last before it
@@ -91,6 +92,7 @@ class TrainState:
     def pack(self) -> tuple[Facts, Tensors]:
         """Everything, as JSON and as tensors on the CPU that later steps do not change."""
         facts = {"format": FORMAT, "step": self.step, "batches": self.batches, "seconds": self.seconds}
+        facts["baseline"] = self.baseline
         chance = {"python": random.getstate(), "numpy": _numpy_state()}
         losses = {"recent": self.recent, "losses": list(self.losses.items())}
         tensors = {"rng.noise": self.noise.get_state(), "rng.torch": torch.get_rng_state()}
@@ -132,6 +134,8 @@ class TrainState:
         optimizers.restore(self.optimizer, self.lora.named(), found, facts.get("optimizer", {}).get("all", {}))
         self.noise, self.losses, self.recent = noise, losses, list(facts.get("recent", []))
         self.step, self.batches, self.seconds = facts["step"], facts["batches"], facts["seconds"]
+        # Older states were only saved after a step when it was drawn before.
+        self.baseline = bool(facts.get("baseline", self.step > 0))
 
     def _found(self, facts: Facts, tensors: Tensors) -> optimizers.Slots:
         """What the optimizer kept for each parameter."""
