@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from generation import services
+from generation.gallery import binning
 from generation.models import Generation, Output
 from isengard.jobs.admin import ReadOnly
 
@@ -52,7 +52,7 @@ class OutputAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return output.generation.job.public_id
 
     def delete_model(self, request: HttpRequest, obj: Output) -> None:
-        services.delete_output(output=obj)
+        binning.erase_outputs([obj])
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Output]) -> None:
-        services.delete_outputs(outputs=list(queryset))
+        binning.erase_outputs(queryset)

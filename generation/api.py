@@ -2,6 +2,7 @@
 
 import re
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from django.db.models import QuerySet
@@ -17,6 +18,8 @@ from rest_framework.views import APIView
 from characters.access import get_character
 from characters.models import Character
 from generation import access, inputs, keeping, services, striking, thumbs, wearing
+from generation.gallery import binning
+from generation.gallery.serializers import DeletedOut
 from generation.models import Generation, Output
 from generation.serializers import GenerationJobSerializer, GenerationRequestSerializer, KeepSerializer, KeptSerializer
 from generation.wearing import Worn
@@ -204,12 +207,18 @@ class OutputView(APIView):
         return files.respond(request._request, output.file, output.content_type, download=name)
 
     @extend_schema(
-        operation_id="generation_output_delete", tags=["generation"], responses={204: None, 404: ErrorSerializer}
+        operation_id="generation_output_delete",
+        tags=["generation"],
+        parameters=[OpenApiParameter("for_good", bool, description="at once and with its file: 204, no way back")],
+        responses={200: DeletedOut, 204: None, 404: ErrorSerializer},
     )
     def delete(self, request: Request, job_id: str, index: int) -> Response:
-        """Deletes one picture with its file."""
-        services.delete_output(output=access.get_output(job_id, index))
-        return Response(status=204)
+        """Into the bin for a minute, as on the pages; `POST /api/outputs/undo` brings it back."""
+        output = access.get_output(job_id, index)
+        if request.query_params.get("for_good", "").lower() in ("1", "true"):
+            binning.erase_outputs([output])
+            return Response(status=204)
+        return Response(asdict(binning.bin_outputs(Output.objects.filter(pk=output.pk))))
 
 
 class KeepOutputView(APIView):

@@ -1,4 +1,4 @@
-"""What people do with pictures: ask for them, ask again, delete them. Plain values in, rows out; knows no request."""
+"""What people do with pictures: ask for them, ask again, stop. Plain values in, rows out; knows no request."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,7 +12,6 @@ from generation import composing, knobs, striking, wearing
 from generation.composing import MAX_PROMPT, SEEDS, Written
 from generation.models import Generation, Output
 from generation.wearing import Worn
-from isengard import storage
 from isengard.errors import Conflict, Invalid
 from isengard.jobs import services as jobs
 from isengard.jobs.models import Job, JobQuerySet
@@ -20,7 +19,7 @@ from isengard.logs import correlation
 from training import bases
 from training.models import Lora
 
-__all__ = ["MAX_COUNT", "MAX_PROMPT", "again", "delete_output", "delete_outputs", "require_lora", "start_generation"]
+__all__ = ["MAX_COUNT", "MAX_PROMPT", "again", "require_lora", "start_generation"]
 
 MAX_COUNT = 8
 MAX_BATCHES = 10
@@ -198,21 +197,3 @@ def cancel_all() -> int:
             jobs.request_cancel(job=job)
             cancelled += 1
     return cancelled
-
-
-def delete_output(*, output: Output) -> None:
-    delete_outputs(outputs=[output])
-
-
-def delete_outputs(*, outputs: list[Output]) -> int:
-    """Deletes pictures, rows first and files once that is sure; returns how many."""
-    keys = {key for output in outputs for key in (output.file, output.thumb)}
-    with transaction.atomic():
-        Output.objects.filter(pk__in=[output.pk for output in outputs]).delete()
-        transaction.on_commit(lambda: _remove_files(keys))
-    return len(outputs)
-
-
-def _remove_files(keys: set[str]) -> None:
-    for key in keys:
-        storage.remove(key)

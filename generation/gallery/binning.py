@@ -1,6 +1,7 @@
 """The bin: pictures go in, come back within a minute, or are erased with their files. Owns its transactions."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -71,9 +72,15 @@ def purge() -> int:
 def _purge_batch(before: datetime) -> int:
     late = Output.everything.binned().filter(deleted_at__lt=before)
     with transaction.atomic():
-        rows = list(late.order_by("pk").select_for_update(skip_locked=True)[:BATCH])
+        return erase_outputs(list(late.order_by("pk").select_for_update(skip_locked=True)[:BATCH]))
+
+
+def erase_outputs(outputs: Iterable[Output]) -> int:
+    """Deletes pictures for good, rows first and files once that is sure; how many."""
+    rows = list(outputs)
+    keys = {key for output in rows for key in (output.file, output.thumb)}
+    with transaction.atomic():
         Output.everything.filter(pk__in=[output.pk for output in rows]).delete()
-        keys = {key for output in rows for key in (output.file, output.thumb)}
         transaction.on_commit(lambda: _remove(keys))
     return len(rows)
 

@@ -1,5 +1,6 @@
 """The JSON API of pictures: paths, fields, codes, statuses, and the files themselves."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,9 +144,16 @@ def test_a_picture_whose_file_is_lost_has_no_thumbnail(api: APIClient, output: O
     assert api.get(output.thumb_url).status_code == 404
 
 
-def test_a_deleted_picture_is_gone(api: APIClient, output: Output) -> None:
-    assert api.delete(output.url).status_code == 204
-    assert api.get(output.url).status_code == 404
+def test_a_deleted_picture_is_gone_and_comes_back(api: APIClient, output: Output) -> None:
+    gone = api.delete(output.url)
+    assert (gone.status_code, gone.json()["count"], api.get(output.url).status_code) == (200, 1, 404)
+    assert api.post("/api/outputs/undo", {"undo": gone.json()["undo"]}).json() == {"count": 1}
+    assert api.get(output.url).status_code == 200
+
+
+def test_a_picture_deleted_for_good_never_comes_back(api: APIClient, output: Output, volume: Path) -> None:
+    assert api.delete(f"{output.url}?for_good=1").status_code == 204
+    assert not Output.everything.exists()
 
 
 def test_a_preview_is_served_while_it_is_there_and_nothing_else_is(api: APIClient, output: Output) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from characters.models import Character
 from generation import services, thumbs
+from generation.gallery import binning
 from generation.handlers import GenerationHandler
 from generation.models import Generation, Output
 from isengard import storage
@@ -123,7 +124,7 @@ def test_a_deleted_picture_takes_its_files_along(asked: Generation, django_captu
     tell(asked, 0, side=1024)
     tell(asked, 1, side=384)
     with django_capture_on_commit_callbacks(execute=True):
-        services.delete_output(output=asked.outputs.get(index=0))
+        binning.erase_outputs([asked.outputs.get(index=0)])
     folder = storage.absolute(storage.output_key(asked.job.public_id))
     assert [path.name for path in folder.iterdir()] == ["01.png"]
 
