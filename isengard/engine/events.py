@@ -7,7 +7,8 @@ heartbeat    {rss_bytes, cpu_percent, gpu_percent?,      every 2 s, from a threa
               vram_bytes?, celsius?, watts?}             share of all processors, the rest only where a GPU tells it
 stage        {stage, message}                            loading_model, preparing_dataset, checking, training, sampling,
                                                          saving_checkpoint, exporting, encoding, denoising, saving
-progress     {step, total, message?}                     at most 10 a second
+progress     {step, total, message?}                     at most 10 a second; of pictures too large for the base each
+                                                         window of a step counts, and each tile of an upscaler
 check        {name, state, text, seconds}                a tick of a training's pipeline check. name: text, photos, vae,
                                                          step, memory, sample (in this order, sample after step 1 where
                                                          nothing was learnt before); state: running, then ok, failed

@@ -543,7 +543,7 @@ REQUEST = (
         min=0,
         max=2,
         step=0.05,
-        label="Likeness strength",
+        label="LoRA strength",
         help="How strongly the character's LoRA acts: 0 is the base alone, 1 is as trained.",
     ),
 )

@@ -32,8 +32,9 @@ class Made:
 @dataclass(frozen=True)
 class Artist:
     """`embeds` gives a prompt's embeddings, `wear` puts exactly these LoRAs on; `on_step` hears of every step, `pause`
-    is called between windows and may raise to leave, `passes` tells how many more drawings there will be than the
-    tool's usual one. `params` are those of this picture, cleaned."""
+    of every window before it is drawn, and may raise to leave; `split` says how many windows a drawing has. `passes`
+    tells how many more drawings there will be than the tool's usual one, `tiles` how many tiles that are no drawing;
+    `tile` is called before each and may raise, too. `params` are those of this picture, cleaned."""
 
     family: Family
     prompt: str
@@ -47,7 +48,10 @@ class Artist:
     wear: Callable[[tuple[LoraRef, ...]], None]
     on_step: OnStep
     pause: Callable[[], None]
+    split: Callable[[int], None]
     passes: Callable[[int], None]
+    tiles: Callable[[int], None]
+    tile: Callable[[], None]
     guide: Guide | None = None
 
     @property
@@ -64,6 +68,7 @@ class Artist:
         guided: bool = False,
     ) -> torch.Tensor:
         """Latents of one picture of `size` (width, height) in pixels; see sampling.draw."""
+        self.split(max(len(windows), 1))
         return sampling.draw(
             self.family,
             self.embeds(self.prompt if prompt is None else prompt),

@@ -2,6 +2,7 @@
 
 The networks: rrdb.py. Knows no base model, no prompt."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,11 @@ def enlarged(
         return source.resize(size, LANCZOS), "Lanczos (no upscaling model here)"
     larger = _by_network(source, Path(upscaler), device, pause)
     return larger.resize(size, LANCZOS) if larger.size != size else larger, f"model {Path(upscaler).stem}"
+
+
+def tiles(size: tuple[int, int]) -> int:
+    """How many a network takes for a picture of this size."""
+    return math.ceil(size[0] / TILE) * math.ceil(size[1] / TILE)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from isengard.engine import catalog, lora_file, recipe, sampling, speed, tools
+from isengard.engine import catalog, lora_file, recipe, samplers, sampling, speed, tools
 from isengard.engine.drawing.artist import TILED_AREA, Artist, Made
 from isengard.engine.drawing.makers import MAKERS
 from isengard.engine.drawing.saving import Saver
@@ -80,14 +80,31 @@ class Progress:
     def __init__(self, sink: Sink, expected: list[int]) -> None:
         self._sink, self._throttle = sink, Throttle(PROGRESS_SECONDS)
         self._expected, self._done, self._end, self._told = expected, 0, 0, (0, 0)
+        self._parts, self._calls, self._begun, self._counted = 1, 1, 0, 0
 
     def begin(self, index: int) -> None:
         self._end += self._expected[index]
+        self._begun = self._counted = 0
 
     def more(self, index: int, steps: int) -> None:
         """There will be more than was expected of a picture, or less."""
         self._expected[index] += steps
         self._end += steps
+
+    def split(self, index: int, steps: int, parts: int, evaluations: int) -> None:
+        """The drawing that begins takes so many parts a step, each asking the model so often: a step of a large picture
+        may take minutes, so each of its parts counts."""
+        self._parts, self._calls = parts, parts * evaluations
+        self.more(index, steps * (parts - 1))
+
+    def part(self) -> None:
+        """A part begins, so the one before it is done. The last one is counted by its step."""
+        self._begun += 1
+        reached = min((self._begun - 1) * self._parts // self._calls, self._parts - 1)
+        if reached > self._counted:
+            self._done += reached - self._counted
+            self._counted = reached
+            self._tell()
 
     def drop(self, index: int) -> None:
         """A picture that has not begun will not be drawn."""
@@ -100,6 +117,12 @@ class Progress:
         self._tell()
 
     def step(self) -> None:
+        self._done += self._parts - self._counted
+        self._begun = self._counted = 0
+        self._tell()
+
+    def tile(self) -> None:
+        """One of those that `more` told of, which belongs to no drawing."""
         self._done += 1
         self._tell()
 
@@ -230,6 +253,17 @@ class Job:
         def pause() -> None:
             self._pause(wish.index)
 
+        def part() -> None:
+            pause()
+            self.progress.part()
+
+        def split(parts: int) -> None:
+            self.progress.split(wish.index, wish.look.steps, parts, 2 if samplers.get(wish.look.sampler).twice else 1)
+
+        def tile() -> None:
+            pause()
+            self.progress.tile()
+
         def on_step(step: int, steps: int, clean: Callable[[], torch.Tensor]) -> None:
             pause()
             self.progress.step()
@@ -248,8 +282,11 @@ class Job:
             embeds=self.embeds.__getitem__,
             wear=self._wear,
             on_step=on_step,
-            pause=pause,
+            pause=part,
+            split=split,
+            tile=tile,
             passes=lambda more: self.progress.more(wish.index, more * wish.look.steps),
+            tiles=lambda more: self.progress.more(wish.index, more),
             guide=by.guide,
         )
 

@@ -64,9 +64,10 @@ def outpaint(artist: Artist) -> Made:
 def upscale(artist: Artist) -> Made:
     source = inputs.picture(artist.inputs)
     size = _result_size("upscale", artist, source.size)
-    large, method = enlarge.enlarged(
-        source, size, artist.inputs.get("upscaler", ""), artist.family.device, artist.pause
-    )
+    upscaler = artist.inputs.get("upscaler", "")
+    if upscaler:
+        artist.tiles(enlarge.tiles(source.size))
+    large, method = enlarge.enlarged(source, size, upscaler, artist.family.device, artist.tile)
     if not artist.params["denoise"]:
         return Made(large, {"method": method})
     padded = enlarge.padded(large, artist.family.multiple)
