@@ -4,10 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
 
 from isengard.engine.params import Param
 
 CONTROL = {"class": "form-control"}
+# As a person says it.
+BOUNDS = {
+    MinValueValidator: "It must be at least %(limit_value)s.",
+    MaxValueValidator: "It must be at most %(limit_value)s.",
+}
 
 
 def field_for(param: Param) -> forms.Field:
@@ -32,7 +38,11 @@ def _number(param: Param, common: dict[str, Any]) -> forms.Field:
     # `step=any`, because the browser would refuse a finer value than the control's own step, and the engine does not.
     widget = forms.NumberInput({**CONTROL, "step": "any" if param.type == "float" else "1", "inputmode": "decimal"})
     bounds: dict[str, Any] = {"min_value": param.min, "max_value": param.max, "widget": widget}
-    return forms.IntegerField(**bounds, **common) if param.type == "int" else forms.FloatField(**bounds, **common)
+    field = forms.IntegerField(**bounds, **common) if param.type == "int" else forms.FloatField(**bounds, **common)
+    for validator in field.validators:
+        if isinstance(validator, MinValueValidator | MaxValueValidator):
+            validator.message = BOUNDS[type(validator)]
+    return field
 
 
 def initial(param: Param) -> Any:

@@ -86,10 +86,21 @@ def start(request: HttpRequest) -> HttpResponse:
         try:
             address = _start(form, base, adapted="adapt" in request.POST)
         except DomainError as error:
-            form.add_error(AT_FIELD.get(error.code), error.message)
+            field, words = _about(form, error)
+            form.add_error(field, words)
         else:
             return redirect_to(request, address)
     return render(request, "training/start.html", _start_context(request, form, base), status=422)
+
+
+def _about(form: StartForm, error: DomainError) -> tuple[str | None, str]:
+    """The field that a refusal is about, None for the whole form, and the sentence with the label that a person sees.
+
+    A parameter's sentence begins with its name."""
+    name, _, rest = error.message.partition(" ")
+    if error.code == "bad_param" and name in form.fields:
+        return name, f"{form.fields[name].label or name} {rest}"
+    return AT_FIELD.get(error.code), error.message
 
 
 def _start(form: StartForm, base: str, *, adapted: bool) -> str:
@@ -184,7 +195,7 @@ def _plan(form: StartForm, base: str, photos: int) -> dict[str, Any]:
         params = services.training_params(base, given)
         return {"found": planning.preview(base, _preset(form), params, photos or presets.USUAL_PHOTOS)}
     except DomainError as error:
-        return {"problem": error.message}
+        return {"problem": _about(form, error)[1]}
 
 
 def _grid(form: StartForm, base: str) -> sweeps.Axes:

@@ -87,7 +87,7 @@ def test_asking_without_javascript_leads_to_the_pictures(client: Client, db: Non
     ("name", "value", "sentence"),
     [
         ("prompt", "", "Describe the picture"),
-        ("steps", "0", "greater than or equal"),
+        ("steps", "0", "at least 1"),
         ("lora", "lora-x", "This LoRA was deleted"),
     ],
 )

@@ -65,6 +65,14 @@ def test_the_plan_says_it_before_the_button_is_pressed(
     assert 'data-testid="error"' in page and "plan-time" not in page
 
 
+def test_the_pages_call_a_setting_as_its_label_does(client: Client, mira: Character) -> None:
+    asked = started(mira, warmup_steps=400)
+    page = client.get(reverse("training:plan"), asked).content.decode()
+    form = client.post(START, asked).context["form"]
+    assert "Warm-up is 400" in page and "warmup_steps is" not in page
+    assert form.errors["warmup_steps"][0].startswith("Warm-up is 400")
+
+
 def test_a_number_with_a_space_behind_it_is_that_number(api: APIClient, client: Client, mira: Character) -> None:
     answer = api.post("/api/training", {"character_id": mira.public_id, "config": {"learning_rate": "1e-4 "}})
     assert answer.json()["config"]["learning_rate"] == 1e-4
