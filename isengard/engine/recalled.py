@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from isengard.engine import recipe
+from isengard.engine import pngtext, recipe
 
 # A ComfyUI graph is long; ours and A1111's are bounded in recipe.py.
 LONGEST_GRAPH = 1 << 20
@@ -57,13 +57,14 @@ def read(path: Path) -> Facts | None:
 
 
 def _texts(path: Path) -> dict[str, str]:
-    """The text chunks that stand before the pixels, and the EXIF comment as `parameters`."""
+    """The text chunks of a PNG, those before the pixels first, and the EXIF comment as `parameters`."""
     try:
         with Image.open(path, formats=FORMATS) as image:
             texts = {
                 key: str(value) for key, value in image.info.items() if isinstance(key, str) and isinstance(value, str)
             }
             comment = image.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)
+        texts = pngtext.after_pixels(path) | texts
     except (
         OSError,
         ValueError,
