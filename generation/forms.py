@@ -19,6 +19,7 @@ from isengard.forms import field_for, values
 # Shown in the form's own words; the rest of the base's knobs are behind "more".
 OWN = ("lora_strength", "count", "width", "height", "seed")
 COUNTS = (1, 2, 4, MAX_COUNT)
+SIDES = tuple(f"expand_{side}" for side in tools.SIDES)
 # Rows for LoRAs beside the first one.
 MORE_LORAS = (2, 3, 4)
 CUSTOM = "custom"
@@ -72,6 +73,9 @@ class GenerateForm(forms.Form):
         self.wildcards = wildcards.names()
         for param in (*self.params, *self.guide_params()):
             self.fields[param.name] = field_for(param)
+        for name in SIDES:
+            if name in self.fields:
+                self.fields[name].help_text = ""
         self._add_wearing()
         self._add_choices()
         self._add_grid()
@@ -89,8 +93,13 @@ class GenerateForm(forms.Form):
         return [self[param.name] for param in self.guide_params()]
 
     def tool_fields(self) -> list[forms.BoundField]:
-        """The tool's own knobs, the plain ones."""
-        return [self[param.name] for param in tools.own_params(self.tool.key, self.base) if not param.expert]
+        """The tool's own knobs, the plain ones; the four sides stand together (`side_fields`)."""
+        own = [param.name for param in tools.own_params(self.tool.key, self.base) if not param.expert]
+        return [self[name] for name in own if name not in SIDES]
+
+    def side_fields(self) -> list[forms.BoundField]:
+        """How far a picture grows on each side, of the tool that does so."""
+        return [self[name] for name in SIDES if name in self.fields]
 
     @property
     def source(self) -> dict[str, Any] | None:
@@ -167,7 +176,7 @@ class GenerateForm(forms.Form):
         return asked if asked in {one.key for one in shapes.QUALITIES} else shapes.USUAL
 
     def more_fields(self) -> list[forms.BoundField]:
-        shown = {*OWN, *(field.name for field in self.tool_fields())}
+        shown = {*OWN, *SIDES, *(field.name for field in self.tool_fields())}
         return [self[param.name] for param in self.params if param.name not in shown]
 
     def more_wrong(self) -> bool:
@@ -262,10 +271,8 @@ def _axis_values(kind: str, value: Any) -> tuple[str, ...]:
 
 
 def _several(kind: str, choices: list[tuple[str, str]], more: dict[str, Any] | None = None) -> forms.Field:
-    widget = forms.SelectMultiple({"class": "form-select", "size": 4})
-    return forms.MultipleChoiceField(
-        label=grid.KINDS[kind], required=False, choices=choices, widget=widget, **(more or {})
-    )
+    label, widget = grid.KINDS[kind], forms.CheckboxSelectMultiple()
+    return forms.MultipleChoiceField(label=label, required=False, choices=choices, widget=widget, **(more or {}))
 
 
 def _sides(shape: Shape) -> tuple[str, str]:

@@ -166,3 +166,12 @@ def test_a_refused_grid_brings_the_form_back(client: Client, db: None, volume: P
     sent = {"prompt": "a hat", "base": "pocket", "grid_seed": "one"}
     answer = client.post(reverse("generation:start-grid"), sent, headers=HTMX)
     assert answer.status_code == 422 and "is no number" in answer.content.decode()
+
+
+def test_samplers_of_a_grid_are_ticked(client: Client, db: None, volume: Path) -> None:
+    assert (
+        'type="checkbox" name="grid_sampler" value="heun"' in client.get(reverse("generation:create")).content.decode()
+    )
+    sent = {"prompt": "a hat", "base": "pocket", "grid_sampler": ["euler", "heun"]}
+    client.post(reverse("generation:start-grid"), sent, headers=HTMX)
+    assert Generation.objects.get().axes[0]["values"] == ["euler", "heun"]
