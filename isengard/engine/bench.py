@@ -224,7 +224,7 @@ def cold_start(kit: Kit) -> Iterator[Figure]:
         "first picture, cold", until(["generate", str(spec)], "output"), "s", "process start to stored picture"
     )
     spec.write_text(json.dumps(kit.train("cold-train").to_dict()))
-    how = "process start to step 1, preview of step 0 included, pictures and captions from the cache"
+    how = "process start to step 1, five of the six checks included, pictures and captions from the cache"
     yield Figure("first training step, cold", until(["train", str(spec)], "metric"), "s", how)
 
 

@@ -63,12 +63,16 @@ class NativeBackend:
 @cache
 def _import() -> None:
     """What drawing and training need, once, before any model is there. The garbage collector would walk through all of
-    it again and again meanwhile (a fifth of the time), and later at each `close` (0.2 s): it stays out of both."""
+    it again and again meanwhile (a fifth of the time), and later at each `close` (0.2 s): it stays out of both.
+
+    Where torch is there already, somebody's model may be, too, and must not be kept for ever."""
+    first = "torch" not in sys.modules
     gc.disable()
     try:
         for name in ("families.flux1", "trainer.loop", "drawing.job"):
             import_module(f"isengard.engine.{name}")
-        gc.freeze()
+        if first:
+            gc.freeze()
     finally:
         gc.enable()
 
