@@ -89,8 +89,8 @@ def _log(request: HttpRequest, run: TrainingRun) -> dict[str, Any]:
     search, level = request.GET.get("search", ""), request.GET.get("level", "INFO")
     records = joblog.matching(storage.job_log(run.job.public_id), search=search)
     lines = shown.log_lines(records, LOG_LINES, level)
-    left_out = "log-form" if search or level not in {"INFO", "DEBUG"} else ""
-    return {"log": lines, "search": search, "level": level, "levels": shown.LEVELS, "log_filter": left_out}
+    filtered = bool(search) or level not in {"INFO", "DEBUG"}
+    return {"log": lines, "search": search, "level": level, "levels": shown.LEVELS, "log_filtered": filtered}
 
 
 @require_GET
@@ -100,7 +100,7 @@ def log(request: HttpRequest, public_id: str) -> HttpResponse:
     if request.headers.get("HX-Trigger") == "log-lines" and "follow" not in request.GET:
         return HttpResponse(status=NOTHING_NEW)
     found = _log(request, run)
-    return render(request, "components/log.html", {"lines": found["log"], "filter": found["log_filter"]})
+    return render(request, "components/log.html", {"lines": found["log"], "filtered": found["log_filtered"]})
 
 
 @require_GET
