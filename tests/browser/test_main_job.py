@@ -112,7 +112,8 @@ def test_a_running_training_stops_and_frees_the_worker(page: Page, live: str) ->
     expect(page.locator("[data-job-text=steps]")).to_have_text(re.compile(r"^[1-9]\d* of 2000$"), timeout=LONG)
     page.get_by_test_id("cancel-job-btn").click()
     expect(job_status(page)).to_have_text("Cancelled", timeout=LONG)
-    expect(page.get_by_role("button", name="Train again")).to_be_visible()
+    expect(page.get_by_role("button", name="Go on after step")).to_be_visible()
+    expect(page.get_by_role("button", name="Begin anew")).to_be_visible()
     expect(page.locator("#status .badge-ready")).to_be_visible(timeout=LONG)
 
 
