@@ -200,7 +200,8 @@ def tables(generation: Generation, order: Sequence[int] = ()) -> list[Table]:
 
     def cell(column: int, row: int, table: int) -> dict[str, Any]:
         index = at[(column, row, table)[: len(labels)]]
-        return {"index": index, "output": made.get(index), "seed": generation.seeds[index]}
+        struck = index in generation.struck
+        return {"index": index, "output": made.get(index), "seed": generation.seeds[index], "struck": struck}
 
     return [
         Table(

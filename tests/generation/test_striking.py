@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from characters.models import Character
-from generation import services, striking
+from generation import grid, services, striking
 from generation.handlers import GenerationHandler
 from generation.models import Generation
 from isengard.errors import Conflict, NotFound
@@ -97,3 +97,11 @@ def test_the_api_cancels_one_picture_and_names_it(asked: Generation, client: Cli
     assert client.post(f"{address}/outputs/7/cancel").status_code == 404
     client.post(f"{address}/cancel")
     assert client.post(f"{address}/outputs/0/cancel").json()["code"] == "already_ended"
+
+
+def test_a_grid_offers_it_for_each_cell_and_says_which_was_cancelled(mira: Character, client: Client) -> None:
+    axes = [grid.Axis("seed", ("1", "2", "3"))]
+    made = grid.start_grid(axes=axes, prompt="a portrait", base="pocket")
+    striking.strike(generation=made, index=1)
+    page = client.get(f"/generate/{made.job.public_id}/grid").content.decode()
+    assert page.count('title="Cancel this picture"') == 2 and page.count("cancelled by you") == 1
