@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 class JobQuerySet(models.QuerySet["Job"]):
     def active(self) -> "JobQuerySet":
-        return self.filter(state__in=ACTIVE)
+        """Two conditions and no list of states: then the small indexes of queued and of running jobs serve."""
+        return self.filter(Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING))
 
     def queued(self) -> "JobQuerySet":
         return self.filter(state=Job.State.QUEUED)

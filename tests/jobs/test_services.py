@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from pytest_django import Settings
 
@@ -148,3 +148,10 @@ def test_asking_why_many_jobs_wait_costs_what_asking_for_one_does(
     for some in (jobs[:1], jobs):
         with django_assert_num_queries(3):
             services.queue_reasons(some)
+
+
+def test_active_jobs_are_found_without_reading_those_that_ended(bells: list[str]) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        plan = Job.objects.active().explain()
+    assert "job_claim_order" in plan and "job_leases" in plan
