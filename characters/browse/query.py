@@ -15,6 +15,7 @@ from django.db.models.functions import Coalesce, Lower
 
 from characters.models import PUNCTUATION, Character, ImageQuerySet, ImageTag, ReferenceImage, Tag
 from isengard.errors import Invalid
+from isengard.grids import LAST
 from isengard.keyset import beyond
 
 # What the key is and whether it falls; the id settles ties in the same direction. `None`: the id alone.
@@ -35,7 +36,6 @@ SORT_LABELS = {
     "shortest-caption": "Shortest caption first", "longest-caption": "Longest caption first",
 }  # fmt: skip
 CAPTIONS = ("with", "without")
-LAST = "last"
 LARGEST_PAGE = 500
 # How many photos are looked through for words before the index of words is asked.
 NEAR = 5000

@@ -1,9 +1,7 @@
 """What the grid of photos and the photo page show: a page of photos with their marks, and the addresses around it."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
 
 from django.db.models import prefetch_related_objects
 from django.urls import NoReverseMatch, reverse
@@ -11,9 +9,10 @@ from django.urls import NoReverseMatch, reverse
 from characters.browse import query
 from characters.browse.query import Filter
 from characters.models import Character, Examination, ImageQuerySet, ReferenceImage
+from isengard import grids
+from isengard.grids import PAGE
 from isengard.jobs.models import Job
 
-PAGE = 60
 # As many names as a select can offer; beyond that, the search box finds a character by name.
 MOST_CHARACTERS = 1000
 
@@ -29,47 +28,22 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A filter and the page it stands on: a character's own, or that of all photos."""
+class Place(grids.Place[Filter]):
+    """The page of all photos, or a character's own."""
 
-    filter: Filter
-    hub: bool = False
-
-    @property
-    def params(self) -> dict[str, str]:
-        """What every address below this page carries, so that the way back is known."""
-        return {**self.filter.params(), **({"tab": "photos"} if self.hub else {})}
-
-    @cached_property
-    def query(self) -> str:
-        return urlencode(self.params)
+    tab = "photos"
+    parts = "characters:"
 
     @property
     def page(self) -> str:
-        """Where the form leads without JavaScript."""
         return reverse("characters:detail", args=[self.filter.character]) if self.hub else reverse("dataset")
-
-    @property
-    def narrowed(self) -> bool:
-        """Whether the user asked for less than the page is about."""
-        return bool(self.filter.params().keys() - {"sort", *(["character"] if self.hub else [])})
-
-    def url(self, **more: str) -> str:
-        """The shareable address of the page; `more` are further parameters."""
-        given = {name: value for name, value in self.params.items() if not (self.hub and name == "character")}
-        text = urlencode({**given, **more})
-        return f"{self.page}?{text}" if text else self.page
-
-    def part(self, name: str, **more: str) -> str:
-        """The address of a part of the page, such as its next block."""
-        return f"{reverse(f'characters:{name}')}?{urlencode({**self.params, **more})}"
 
 
 def place(data: Any, character: Character | None = None) -> Place:
     """From query parameters; on a character's own page the character is given. Invalid: a filter nobody offers."""
     if character is not None:
         return Place(Filter.of({**data.dict(), "character": character.public_id}), hub=True)
-    return Place(Filter.of(data), hub=data.get("tab") == "photos" and bool(data.get("character")))
+    return Place(Filter.of(data), hub=data.get("tab") == Place.tab and bool(data.get("character")))
 
 
 # Of a synthetic photo's recipe, in the order a person asks for it.
@@ -119,12 +93,7 @@ def block(where: Place, cursor: str) -> dict[str, Any]:
     return {
         "place": where,
         "tiles": _tiles(where, page.images),
-        "at_url": where.url(**({"cursor": cursor} if cursor else {})),
-        "tiles_url": where.part("tiles", ids=",".join(image.public_id for image in page.images)),
-        "grid_url": where.part("grid"),
-        "last_url": where.url(cursor=query.LAST),
-        "next_url": where.part("block", cursor=page.next) if page.next else "",
-        "earlier_url": where.part("block", cursor=page.previous, earlier="1") if page.previous else "",
+        **where.around(cursor, [image.public_id for image in page.images], page.next, page.previous),
     }
 
 

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from characters import access
 from characters.browse import answers, services, shown, tags, totals
 from characters.models import Character, ReferenceImage
+from isengard import grids
 from isengard.errors import Invalid
 from isengard.htmx import is_fragment, redirect_to, render_page
 
@@ -23,39 +24,13 @@ PANELS = (
 )
 
 
+grid, block, tiles = grids.views(shown, "characters/dataset", "dataset:filtered")
+
+
 @require_GET
 def dataset(request: HttpRequest) -> HttpResponse:
     where = shown.place(request.GET)
     return render(request, "characters/dataset.html", shown.browser(where, request.GET.get("cursor", "")))
-
-
-@require_GET
-def grid(request: HttpRequest) -> HttpResponse:
-    """The grid alone, for a changed filter; the address bar follows, so that the page can be shared."""
-    where = shown.place(request.GET)
-    if not is_fragment(request):
-        return redirect_to(request, where.url())
-    response = render(request, "characters/dataset/grid.html", shown.block(where, request.GET.get("cursor", "")))
-    response.headers["HX-Replace-Url"] = where.url()
-    response.headers["HX-Trigger-After-Settle"] = "dataset:filtered"
-    return response
-
-
-@require_GET
-def block(request: HttpRequest) -> HttpResponse:
-    """The next block of tiles, or an earlier one; without htmx the whole page that begins there."""
-    where, cursor = shown.place(request.GET), request.GET.get("cursor", "")
-    if not is_fragment(request):
-        return redirect_to(request, where.url(cursor=cursor))
-    context = {**shown.block(where, cursor), "one_way": "earlier" if request.GET.get("earlier") else "next"}
-    return render(request, "characters/dataset/block.html", context)
-
-
-@require_GET
-def tiles(request: HttpRequest) -> HttpResponse:
-    """A block again, after it was emptied or changed."""
-    ids = request.GET.get("ids", "").split(",")[: shown.PAGE]
-    return render(request, "characters/dataset/tiles.html", shown.tiles(shown.place(request.GET), ids))
 
 
 @require_GET

@@ -12,11 +12,12 @@ from django.contrib.postgres.search import SearchQuery
 from django.db.models import F, Q
 from django.utils import timezone
 
-from characters.browse.query import LARGEST_PAGE, LAST, LONGEST_SEARCH, MOST_WORDS, SEPARATORS
+from characters.browse.query import LARGEST_PAGE, LONGEST_SEARCH, MOST_WORDS, SEPARATORS
 from characters.models import Character
 from generation.models import Board, Generation, Output, OutputQuerySet, words_of
 from isengard.engine.tools import TOOLS
 from isengard.errors import Invalid
+from isengard.grids import LAST
 from isengard.keyset import beyond
 from training.models import Lora
 

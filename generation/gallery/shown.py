@@ -1,9 +1,7 @@
 """What the gallery shows: a page of pictures, the addresses around it, and one picture's panel. Decides nothing."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
 
 from django.urls import reverse
 
@@ -16,9 +14,10 @@ from generation.gallery.query import Filter
 from generation.gallery.selection import keys
 from generation.models import Board, Output
 from generation.services import is_busy
+from isengard import grids
+from isengard.grids import PAGE
 from training.models import Lora
 
-PAGE = 60
 # As many as a select can offer; beyond that, the search box and the character's own page find them.
 MOST_NAMES = 1000
 # Pictures of the same request that the panel offers to compare with.
@@ -26,40 +25,19 @@ SIBLINGS = 7
 
 
 @dataclass(frozen=True)
-class Place:
-    """A filter and the page it stands on: a character's own, or that of all pictures."""
+class Place(grids.Place[Filter]):
+    """The page of all pictures, or a character's own."""
 
-    filter: Filter
-    hub: bool = False
-
-    @property
-    def params(self) -> dict[str, str]:
-        """What every address below this page carries, so that the way back is known."""
-        return {**self.filter.params(), **({"tab": "pictures"} if self.hub else {})}
-
-    @cached_property
-    def query(self) -> str:
-        return urlencode(self.params)
+    tab = "pictures"
+    parts = "generation:pictures-"
 
     @property
     def page(self) -> str:
-        """Where the form leads without JavaScript."""
         return character_url(self.filter.character) if self.hub else reverse("generation:pictures")
 
-    @property
-    def narrowed(self) -> bool:
-        """Whether the user asked for less than the page is about."""
-        return bool(self.filter.params().keys() - {"sort", *(["character"] if self.hub else [])})
-
-    def url(self, **more: str) -> str:
-        """The shareable address of the page; `more` are further parameters."""
-        given = {name: value for name, value in self.filter.params().items() if not (self.hub and name == "character")}
-        text = urlencode({**given, **more})
-        return f"{self.page}?{text}" if text else self.page
-
-    def part(self, name: str, **more: str) -> str:
-        """The address of a part of the page, such as its next block."""
-        return f"{reverse(f'generation:pictures-{name}')}?{urlencode({**self.params, **more})}"
+    def shared(self) -> dict[str, str]:
+        """A character's gallery has an address of its own."""
+        return self.filter.params()
 
 
 def character_url(public_id: str) -> str:
@@ -70,7 +48,7 @@ def place(data: Any, character: Character | None = None) -> Place:
     """From query parameters; on a character's own page the character is given. Invalid: a filter nobody offers."""
     if character is not None:
         return Place(Filter.of({**data.dict(), "character": character.public_id}), hub=True)
-    return Place(Filter.of(data), hub=data.get("tab") == "pictures" and bool(data.get("character")))
+    return Place(Filter.of(data), hub=data.get("tab") == Place.tab and bool(data.get("character")))
 
 
 def browser(where: Place, cursor: str = "") -> dict[str, Any]:
@@ -109,12 +87,7 @@ def block(where: Place, cursor: str) -> dict[str, Any]:
         **(live(where, newest, News()) if follows else {}),
         "place": where,
         "outputs": page.outputs,
-        "at_url": where.url(**({"cursor": cursor} if cursor else {})),
-        "tiles_url": where.part("tiles", ids=",".join(output.public_id for output in page.outputs)),
-        "grid_url": where.part("grid"),
-        "last_url": where.url(cursor=query.LAST),
-        "next_url": where.part("block", cursor=page.next) if page.next else "",
-        "earlier_url": where.part("block", cursor=page.previous, earlier="1") if page.previous else "",
+        **where.around(cursor, [output.public_id for output in page.outputs], page.next, page.previous),
     }
 
 

@@ -8,9 +8,11 @@ from characters.access import get_character
 from characters.browse.selection import listed
 from generation.gallery import query, selection, services, shown
 from generation.models import Output
-from isengard import lists
+from isengard import grids, lists
 from isengard.errors import Invalid, NotFound
-from isengard.htmx import is_fragment, redirect_to, render_page
+from isengard.htmx import render_page
+
+grid, block, tiles = grids.views(shown, "generation/gallery", "pictures:filtered")
 
 
 @require_GET
@@ -26,35 +28,6 @@ def character(request: HttpRequest, public_id: str) -> HttpResponse:
     where = shown.place(request.GET, whose)
     context = shown.character_page(where, whose, request.GET.get("cursor", ""))
     return render(request, "characters/detail.html", context)
-
-
-@require_GET
-def grid(request: HttpRequest) -> HttpResponse:
-    """The grid alone, for a changed filter; the address bar follows, so that the page can be shared."""
-    where = shown.place(request.GET)
-    if not is_fragment(request):
-        return redirect_to(request, where.url())
-    response = render(request, "generation/gallery/grid.html", shown.block(where, request.GET.get("cursor", "")))
-    response.headers["HX-Replace-Url"] = where.url()
-    response.headers["HX-Trigger-After-Settle"] = "pictures:filtered"
-    return response
-
-
-@require_GET
-def block(request: HttpRequest) -> HttpResponse:
-    """The next block of tiles, or an earlier one; without htmx the whole page that begins there."""
-    where, cursor = shown.place(request.GET), request.GET.get("cursor", "")
-    if not is_fragment(request):
-        return redirect_to(request, where.url(cursor=cursor))
-    context = {**shown.block(where, cursor), "one_way": "earlier" if request.GET.get("earlier") else "next"}
-    return render(request, "generation/gallery/block.html", context)
-
-
-@require_GET
-def tiles(request: HttpRequest) -> HttpResponse:
-    """A block again, after it was emptied or changed."""
-    ids = request.GET.get("ids", "").split(",")[: shown.PAGE]
-    return render(request, "generation/gallery/tiles.html", shown.tiles(shown.place(request.GET), ids))
 
 
 @require_GET
