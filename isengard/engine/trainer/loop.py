@@ -242,6 +242,8 @@ class Training:
 
     def interrupt(self) -> Event:
         """Told to stop: nothing learnt so far is lost."""
+        if not self.state.step:
+            return {"stopped": True, "step": 0, "steps": self.last}
         self.checkpoint()
         return self.facts(rundir.checkpoint(self.run_dir, self.state.step), stopped=True)
 
