@@ -69,6 +69,11 @@ def test_the_start_page_has_its_fields(client: Client, mira: Character, mark: st
     assert mark in text(client.get(START))
 
 
+def test_the_field_for_steps_bears_its_bounds(client: Client, mira: Character) -> None:
+    field = next(tag for tag in re.findall(r"<input[^>]*>", text(client.get(START))) if 'id="steps"' in tag)
+    assert 'min="100"' in field and 'max="5000"' in field
+
+
 def test_the_start_page_offers_its_presets(client: Client, mira: Character) -> None:
     titles = re.findall(r"<h3>([A-Z][\w ]+)", text(client.get(START)))
     assert titles == ["Quick", "Balanced", "High Quality", "Portrait", "Custom"]
