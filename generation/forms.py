@@ -129,7 +129,7 @@ class GenerateForm(forms.Form):
         """A field for each kind of axis; those that are filled count."""
         worn = [(key, one.name) for key, one in self.offered.items()]
         self.fields["grid_lora"] = _several("lora", worn, {"error_messages": {"invalid_choice": GONE}})
-        ways = [(one.key, one.label) for one in samplers.offered(self.base)]
+        ways = [(one.key, one.offer) for one in samplers.offered(self.base)]
         self.fields["grid_sampler"] = _several("sampler", ways)
         for kind, hint in GRID_HINTS.items():
             lines = forms.Textarea({"class": "form-control", "rows": 2}) if kind == "prompt" else None

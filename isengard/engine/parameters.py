@@ -455,7 +455,7 @@ def generation(base: "Base") -> tuple[Param, ...]:
         ),
     ]
     if len(ways := samplers.offered(base)) > 1:
-        labels = tuple(one.label for one in ways)
+        labels = tuple(one.offer for one in ways)
         params.append(replace(SAMPLER, choices=tuple(one.key for one in ways), labels=labels))
     if base.guidance != "none":
         params.append(_guidance(base))

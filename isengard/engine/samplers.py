@@ -20,6 +20,11 @@ class Sampler:
     label: str
     twice: bool = False
 
+    @property
+    def offer(self) -> str:
+        """Its name with what it costs."""
+        return f"{self.label}, twice the time" if self.twice else self.label
+
     def evaluations(self, steps: int) -> int:
         """How often the model is asked in so many steps."""
         return 2 * steps - 1 if self.twice else steps
@@ -30,7 +35,7 @@ SAMPLERS = {
     one.key: one
     for one in (
         EULER,
-        Sampler("heun", "Heun, twice the time", twice=True),
+        Sampler("heun", "Heun", twice=True),
         Sampler("dpmpp_2m", "DPM++ 2M"),
         Sampler("unipc", "UniPC"),
     )
