@@ -118,6 +118,13 @@ def test_a_version_of_more_photos_goes_on_with_what_it_began_from(run: TrainingR
     assert again.start == "warm" and rundir.initial(folder(again)).is_file()
 
 
+def test_a_longer_version_goes_on_from_its_own_state_though_its_parent_s_is_gone(run: TrainingRun) -> None:
+    longer = services.start_training(character=run.character, preset="quick", base="pocket", values={"steps": 250})
+    TrainingRun.objects.filter(pk=run.pk).update(start="longer", parent=longer)
+    again = resuming.go_on(run=stopped(run))
+    assert (again.start, again.parent, again.begun_at, again.steps_before) == ("longer", longer, SAVED, SAVED)
+
+
 def test_new_photos_of_the_character_change_nothing(run: TrainingRun, mira: Character) -> None:
     add_photo(mira, 9)
     assert len(resuming.go_on(run=stopped(run)).photos) == 3
