@@ -22,7 +22,7 @@ function tell() {
   part("[data-viewer-caption]").textContent = link.dataset.caption ?? "";
   part("[data-viewer-download]").href = link.dataset.download ?? link.href;
   for (const button of steps) button.disabled = !links[index + Number(button.dataset.viewerStep)];
-  panel.replaceChildren(...(template ? [template.content.cloneNode(true)] : []));
+  panel.replaceChildren(...(template ? [template.content.cloneNode(true)] : link.dataset.panelUrl ? [" "] : [])); // it keeps its place
   // A grid of blocks scrolls along behind, so that its next block comes and can be stepped to.
   if (link.dataset.panelUrl) (link.isConnected ? link : document.querySelector(`[data-block][hx-get*="${link.id.slice(2)}"]`))?.scrollIntoView({ block: "nearest" });
   if (link.dataset.panelUrl) htmx.ajax("GET", link.dataset.panelUrl, { source: panel, target: panel }).catch(() => null); // taken back by the next step
@@ -45,8 +45,8 @@ async function open(link) {
     getViewportSizeFn: () => ({ x: stage.clientWidth, y: stage.clientHeight }),
     initialZoomLevel: fit, secondaryZoomLevel: (level) => Math.max(1, 2 * fit(level)),
   });
-  shown.on("change", tell);
-  shown.on("destroy", () => dialog.close());
+  // The panel took its place while the picture was made ready.
+  for (const [name, told] of [["change", tell], ["openingAnimationEnd", () => shown.updateSize(true)], ["destroy", () => dialog.close()]]) shown.on(name, told);
   shown.init();
   shown.element.ariaLabel = "The picture";
 }

@@ -109,6 +109,15 @@ def test_two_characters_meet_in_one_picture(page: Page, two_people: list[str], t
     expect(newest(page).locator("[data-viewer-item] img")).to_have_attribute("width", "192", timeout=PATIENCE)
 
 
+def test_a_wide_picture_stands_beside_its_recipe(page: Page, drawn: str) -> None:
+    ready(page, drawn)
+    page.locator("[data-viewer-item] img").evaluate("image => image.setAttribute('width', 2 * image.height)")
+    page.locator("[data-viewer-item]").click()
+    expect(page.locator(".viewer-panel")).to_contain_text("Recipe")
+    edges = "[...document.querySelectorAll('.viewer-stage img')].map(image => image.getBoundingClientRect().right)"
+    page.wait_for_function(f"Math.max(...{edges}) <= document.querySelector('.viewer-panel').getBoundingClientRect().left")
+
+
 def test_a_file_becomes_the_source_and_no_word_is_lost(page: Page, drawn: str, live: str, tmp_path: Path) -> None:
     ready(page, drawn)
     path = tmp_path / "mine.png"
