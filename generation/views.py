@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from characters import photos
-from generation import access, given, inputs, recall, services, shown, styles, wearing
-from generation.forms import GenerateForm
+from generation import access, given, inputs, recall, services, shapes, shown, styles, wearing
+from generation.forms import CUSTOM, GenerateForm
 from generation.given import Given
 from generation.models import Generation
 from generation.recall import Recalled
@@ -199,7 +199,16 @@ def frame(request: HttpRequest) -> HttpResponse:
     """Shapes, sizes and steps as the chosen quality has them."""
     base = _base(request.GET.get("base", ""))
     form = GenerateForm(base=base, initial={name: request.GET.get(name) for name in ("shape", "quality", "steps")})
+    form.initial |= _sides(form, request.GET)
     return render(request, "generation/frame.html", {"form": form, "base": catalog.get(base), "oob": True})
+
+
+def _sides(form: GenerateForm, sent: QueryDict) -> dict[str, Any]:
+    """Pixels of the named shape in its quality; those of one's own stay as they were typed."""
+    if sent.get("shape") == CUSTOM:
+        return {name: sent[name] for name in ("width", "height") if name in sent}
+    named = [shape for shape in shapes.shapes_for(form.base, form.tier()) if shape.ratio == sent.get("shape")]
+    return {"width": named[0].width, "height": named[0].height} if named else {}
 
 
 @require_POST

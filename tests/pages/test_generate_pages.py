@@ -72,6 +72,16 @@ def test_the_hint_follows_the_chosen_lora(client: Client, mira: Character) -> No
     assert "Without a character" in text(client.get(reverse("generation:hint"), {"lora": ""}))
 
 
+@pytest.mark.parametrize(("shape", "sides"), [("16:9", (1680, 960)), ("custom", (640, 512))])
+def test_another_quality_leaves_the_sides_that_were_typed(
+    client: Client, db: None, shape: str, sides: tuple[int, int]
+) -> None:
+    sent = {"base": "flux-dev", "shape": shape, "quality": "high", "width": "640", "height": "512"}
+    page = text(client.get(reverse("generation:frame"), sent))
+    assert all(f'name="{name}" value="{side}"' in page for name, side in zip(("width", "height"), sides, strict=True))
+    assert f"{sides[0]} × {sides[1]} px" in page
+
+
 def test_asking_with_htmx_leaves_the_form_and_tells_the_results(client: Client, db: None) -> None:
     answer = client.post(CREATE, ASK, headers=HTMX)
     assert (answer.status_code, answer.headers["HX-Trigger"]) == (204, "pictures:changed")
