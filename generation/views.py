@@ -199,7 +199,7 @@ def frame(request: HttpRequest) -> HttpResponse:
     """Shapes, sizes and steps as the chosen quality has them."""
     base = _base(request.GET.get("base", ""))
     form = GenerateForm(base=base, initial={name: request.GET.get(name) for name in ("shape", "quality", "steps")})
-    form.initial |= _sides(form, request.GET)
+    form.initial.update(_sides(form, request.GET))
     return render(request, "generation/frame.html", {"form": form, "base": catalog.get(base), "oob": True})
 
 
