@@ -114,8 +114,10 @@ def test_a_wide_picture_stands_beside_its_recipe(page: Page, drawn: str) -> None
     page.locator("[data-viewer-item] img").evaluate("image => image.setAttribute('width', 2 * image.height)")
     page.locator("[data-viewer-item]").click()
     expect(page.locator(".viewer-panel")).to_contain_text("Recipe")
-    edges = "[...document.querySelectorAll('.viewer-stage img')].map(image => image.getBoundingClientRect().right)"
-    page.wait_for_function(f"Math.max(...{edges}) <= document.querySelector('.viewer-panel').getBoundingClientRect().left")
+    right = (
+        "Math.max(...[...document.querySelectorAll('.viewer-stage img')].map(one => one.getBoundingClientRect().right))"
+    )
+    page.wait_for_function(f"{right} <= document.querySelector('.viewer-panel').getBoundingClientRect().left")
 
 
 def test_a_file_becomes_the_source_and_no_word_is_lost(page: Page, drawn: str, live: str, tmp_path: Path) -> None:
