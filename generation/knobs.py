@@ -20,6 +20,8 @@ from training import bases
 if TYPE_CHECKING:
     from generation.services import Asked
 
+# How every base draws anyway, so it may be asked for where there is no choice.
+USUAL = {"sampler": "euler", "speed": "exact"}
 UNWIRED = {name: reason for name, (_, reason) in offers.TOGGLES.items()}
 
 
@@ -92,8 +94,8 @@ def _deaf(base: Base) -> dict[str, str]:
 
 
 def _is_off(name: str, value: Any) -> bool:
-    """A feature that we do not have, asked for as off, or an empty text: fine everywhere."""
-    return (name in UNWIRED and value is False) or value == ""
+    """A feature that we do not have, asked for as off, what every base does, or an empty text: fine everywhere."""
+    return (name in UNWIRED and value is False) or value in ("", USUAL.get(name))
 
 
 def _require_size(base: Base, side: str, pixels: int) -> None:

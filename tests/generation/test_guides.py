@@ -72,6 +72,11 @@ def test_a_strength_out_of_bounds_is_refused(control: str, union: Path, strength
         asked(control, control_strength=strength)
 
 
+@pytest.mark.parametrize(("name", "value"), [("speed", "exact"), ("sampler", "euler")])
+def test_what_every_base_does_may_be_asked_for(volume: Path, name: str, value: str) -> None:
+    assert services.start_generation(prompt="a portrait", base="pocket", values={name: value}).count == 1
+
+
 @pytest.mark.parametrize(("name", "value"), [("speed", "fast"), ("precision", "bf16"), ("quantize", "int8")])
 def test_pocket_cannot_be_hurried_and_says_why(api: APIClient, volume: Path, name: str, value: str) -> None:
     config = {"prompt": "a portrait", "base_model": "pocket", name: value}
