@@ -81,8 +81,20 @@ def _require_axes(axes: Sequence[Axis]) -> None:
     cells = sizes[0] * (sizes[1] if len(sizes) > 1 else 1) * (sizes[2] if len(sizes) > 2 else 1)
     if 0 in sizes or max(sizes) > MOST_VALUES:
         raise Invalid("bad_grid", f"Give every axis one to {MOST_VALUES} values.")
+    for axis in axes:
+        _require_different(axis)
     if cells > MOST_CELLS:
         raise Invalid("bad_grid", f"That makes {cells} pictures; a grid has at most {MOST_CELLS}.")
+
+
+def _require_different(axis: Axis) -> None:
+    """Invalid: two values would draw the same pictures, or the words to replace are none."""
+    values = [value.strip() for value in axis.values]
+    twice = next((value for value in values if values.count(value) > 1), None)
+    if twice is not None:
+        raise Invalid("bad_grid", f"{KINDS[axis.kind]}: {twice[:40]!r} stands there twice.")
+    if axis.kind == "replace" and not values[0]:
+        raise Invalid("bad_grid", "Say first which words of the prompt are to be replaced.")
 
 
 def _labels(axis: Axis) -> list[str]:

@@ -78,6 +78,12 @@ class MarkIn(ChoiceIn):
     to_favourite = serializers.BooleanField(required=False)
     to_rating = serializers.IntegerField(required=False, min_value=0, max_value=services.MOST_STARS)
 
+    def validate(self, attrs: Data) -> Data:
+        # `rating` and `favourite` are the filter's; whoever means them as marks must not be told that all went well.
+        if not {"to_favourite", "to_rating"} & set(attrs):
+            raise serializers.ValidationError("Say to_favourite, to_rating or both.")
+        return attrs
+
 
 class ZipIn(ChoiceIn):
     recipes = serializers.BooleanField(required=False, default=True, help_text="false: PNGs without a word in them")

@@ -1,6 +1,6 @@
 """What people say of their pictures: favourites, ratings, boards. Plain values and querysets in; knows no request."""
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Q, QuerySet
 
 from generation.models import Board, Output
@@ -43,12 +43,18 @@ def get_board(key: str | int) -> Board:
 
 def make_board(name: str) -> Board:
     """A new board. Invalid: no name. Conflict: another one has it."""
-    return Board.objects.create(name=_free_name(name))
+    clean = _free_name(name)
+    try:
+        with transaction.atomic():
+            return Board.objects.create(name=clean)
+    except IntegrityError:
+        # The same name was given twice at one moment.
+        raise _taken(clean) from None
 
 
 def board_named(name: str) -> Board:
     """The board of that name, made where there is none. Invalid: no name."""
-    return Board.objects.filter(name=_clean(name)).first() or make_board(name)
+    return Board.objects.get_or_create(name=_clean(name))[0]
 
 
 def rename_board(board: Board, name: str) -> Board:
@@ -60,8 +66,12 @@ def rename_board(board: Board, name: str) -> Board:
 def _free_name(name: str, but: int = 0) -> str:
     clean = _clean(name)
     if Board.objects.exclude(pk=but).filter(name=clean).exists():
-        raise Conflict("name_taken", f"There is a board called {clean} already.")
+        raise _taken(clean)
     return clean
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict("name_taken", f"There is a board called {name} already.")
 
 
 def _clean(name: str) -> str:

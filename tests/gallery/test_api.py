@@ -7,8 +7,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from characters.models import Character
-from generation.gallery import staging
-from generation.models import Output
+from generation.gallery import services, staging
+from generation.models import Board, Output
 from tests.pages.rows import add_output, put
 
 
@@ -35,6 +35,19 @@ def test_hearts_and_stars_are_given_and_found(api: APIClient, outputs: list[Outp
 @pytest.mark.parametrize("asked", [{}, {"output_ids": []}, {"output_ids": ["gen-x-0"], "to_rating": 9}])
 def test_a_mark_of_nothing_or_too_much_is_refused(api: APIClient, db: None, asked: dict[str, object]) -> None:
     assert api.post("/api/outputs/mark", asked).status_code in {400, 422}
+
+
+def test_a_filters_name_is_no_mark(api: APIClient, outputs: list[Output]) -> None:
+    asked = {"output_ids": [outputs[0].public_id], "rating": 5, "favourite": True}
+    assert api.post("/api/outputs/mark", asked).status_code == 422
+
+
+def test_a_board_made_twice_at_one_moment_is_made_once(
+    api: APIClient, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Board.objects.create(name="Best")
+    monkeypatch.setattr(services, "_free_name", lambda name: name)
+    assert api.post("/api/boards", {"name": "Best"}).json()["code"] == "name_taken"
 
 
 def test_what_was_deleted_comes_back(api: APIClient, outputs: list[Output]) -> None:
@@ -86,3 +99,8 @@ def test_a_picture_is_served_inline_with_type_validator_and_for_good(api: APICli
     assert "immutable" in answer["Cache-Control"] and answer["Accept-Ranges"] == "bytes"
     assert api.get(outputs[0].url, headers={"If-None-Match": answer["ETag"]}).status_code == 304
     assert api.get(outputs[0].url, headers={"Range": "bytes=0-7"}).content == b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_style_is_deleted_whatever_it_is_called(api: APIClient, db: None) -> None:
+    api.post("/api/generation/styles", {"name": "film/old", "text": "{prompt}, film"})
+    assert api.delete("/api/generation/styles/film/old").status_code == 204

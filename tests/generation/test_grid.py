@@ -63,6 +63,8 @@ def test_the_engine_is_told_of_every_cell(mira: Character) -> None:
         (Axis("strength", ("1",)),),
         (Axis("guidance_scale", ("nan",)),),
         (Axis("replace", ("green", "blue")),),
+        (Axis("replace", (" ", "blue")),),
+        (Axis("seed", ("1", " 1")),),
         (Axis("lora", ("lora-x",)),),
         (Axis("sampler", ("warp",)),),
         (Axis("speed", ("exact",)),),
