@@ -156,6 +156,14 @@ def test_a_picture_comes_with_its_recipe_and_download(client: Client, mira: Char
     )
 
 
+def test_a_grid_shows_the_first_of_its_pictures_beside_the_way_to_it(client: Client, db: None) -> None:
+    asked = pictured()
+    Generation.objects.filter(pk=asked.pk).update(axes=[{"name": "steps", "label": "Steps", "values": [4, 8]}])
+    page = client.get("/generate").content.decode()
+    assert f'src="{Output.objects.get().thumb_url}"' in page
+    assert f'href="/generate/{asked.job.public_id}/grid"' in page
+
+
 def test_failed_pictures_give_their_reason_and_another_try(client: Client, db: None) -> None:
     page = text(client.get(pictured(state="failed", made=0, error_message="Out of memory.").get_absolute_url()))
     assert "Out of memory." in page and "Try again" in page and "badge-failed" in page
