@@ -129,6 +129,7 @@ def panel(output: Output) -> dict[str, Any]:
         "recipe": generations.recipe(output.generation),
         "boards": output.boards.order_by("name"),
         "others": others,
+        "going_on": generations.GOING_ON,
         "undo_url": undo_url(binning.token(output.deleted_at)) if output.deleted_at else "",
         "stars": range(1, services.MOST_STARS + 1),
     }

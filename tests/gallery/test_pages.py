@@ -7,6 +7,7 @@ from django.test import Client
 
 from characters.models import Character
 from generation.models import Board, Generation, Output
+from generation.shown import GOING_ON
 from tests.pages.rows import HTMX, queries, text
 
 ME = "/pictures"
@@ -43,6 +44,13 @@ def test_a_block_comes_again_without_what_is_gone(client: Client, outputs: list[
     client.post(f"{ME}/delete", {"image_ids": outputs[0].public_id}, headers=HTMX)
     page = text(client.get(f"{ME}/tiles?ids={ids}"))
     assert page.count("data-viewer-item") == 4 and outputs[0].public_id not in page
+
+
+@pytest.mark.parametrize("tool", [tool.key for tool in GOING_ON])
+def test_every_tool_goes_on_with_a_picture_in_one_click(client: Client, outputs: list[Output], tool: str) -> None:
+    job = outputs[2].generation.job.public_id
+    panel = text(client.get(f"{ME}/{job}/0", headers=HTMX))
+    assert f'href="/generate?tool={tool}&amp;from={job}&amp;picture=0"' in panel
 
 
 def test_the_panel_tells_the_recipe(client: Client, outputs: list[Output]) -> None:
