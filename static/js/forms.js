@@ -101,6 +101,6 @@ htmx.onLoad((node) => {
   within("input[type=range]").forEach(fillTrack);
   within("[data-match]").forEach(unlock);
   within("[data-enables]").forEach(enable);
-  within("[aria-invalid=true]")[0]?.focus();
+  within("[role=alert][tabindex], [aria-invalid=true]")[0]?.focus();
   for (const details of within("details[data-remember]")) if (localStorage.getItem(`open:${details.dataset.remember}`)) details.open = true;
 });

@@ -82,6 +82,11 @@ def test_another_quality_leaves_the_sides_that_were_typed(
     assert f"{sides[0]} × {sides[1]} px" in page
 
 
+def test_the_reason_of_a_refusal_can_take_the_focus(client: Client, db: None) -> None:
+    page = text(client.post(CREATE, {**ASK, "seeds": "locked"}, headers=HTMX))
+    assert 'role="alert" tabindex="-1"' in page and "these pictures would be the same" in page
+
+
 def test_asking_with_htmx_leaves_the_form_and_tells_the_results(client: Client, db: None) -> None:
     answer = client.post(CREATE, ASK, headers=HTMX)
     assert (answer.status_code, answer.headers["HX-Trigger"]) == (204, "pictures:changed")
