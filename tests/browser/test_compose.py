@@ -26,6 +26,12 @@ def newest(page: Page) -> Locator:
     return page.get_by_test_id("generation-card").first
 
 
+def in_few_steps(page: Page) -> None:
+    """What is watched here is the way, not the picture."""
+    page.locator("summary", has_text="More settings").click()
+    page.locator("#steps").fill("4")
+
+
 def ready(page: Page, drawn: str) -> None:
     page.goto(f"/generate/{drawn}")
     expect(page.locator("[data-viewer-item]")).to_be_visible(timeout=PATIENCE)
@@ -47,6 +53,7 @@ def test_choices_and_quality_make_pictures(page: Page) -> None:
 def test_a_tool_goes_on_with_a_picture(page: Page, drawn: str, tool: str) -> None:
     ready(page, drawn)
     page.goto(f"/generate?tool={tool}&from={drawn}&picture=0")
+    in_few_steps(page)
     page.get_by_test_id("generate-btn").click()
     expect(newest(page)).to_contain_text(page.locator("[aria-current=true]").first.inner_text())
     expect(newest(page).locator("[data-viewer-item]").first).to_be_visible(timeout=PATIENCE)
@@ -58,6 +65,7 @@ def test_hires_fix_draws_larger(page: Page) -> None:
     page.get_by_test_id("tool-hires").click()
     expect(page.locator("#hires_scale")).to_be_visible()
     expect(page.get_by_test_id("prompt-input")).to_have_value("a man, grey hair")
+    in_few_steps(page)
     page.get_by_test_id("generate-btn").click()
     expect(newest(page).locator("[data-viewer-item] img")).to_have_attribute("width", "192", timeout=PATIENCE)
 
@@ -102,8 +110,7 @@ def test_two_characters_meet_in_one_picture(page: Page, two_people: list[str], t
     expect(page.locator(".given img")).to_be_visible()
     page.get_by_label("Who, right face").select_option(two_people[1])
     page.get_by_test_id("prompt-input").fill("a photo of two women, smiling")
-    page.locator("summary", has_text="More settings").click()
-    page.locator("#steps").fill("4")
+    in_few_steps(page)
     page.get_by_test_id("generate-btn").click()
     expect(newest(page)).to_contain_text("Two characters")
     expect(newest(page).locator("[data-viewer-item] img")).to_have_attribute("width", "192", timeout=PATIENCE)
