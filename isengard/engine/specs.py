@@ -119,8 +119,8 @@ class GenerateSpec:
     variants: tuple[Variant, ...] = ()
     tool: str = "draw"
     inputs: dict[str, str] = field(default_factory=dict)
-    kind: Literal["generate"] = "generate"
     skip: tuple[int, ...] = ()
+    kind: Literal["generate"] = "generate"
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -132,8 +132,8 @@ class GenerateSpec:
             "base": BaseModel(**data["base"]),
             "loras": tuple(LoraRef(**lora) for lora in data["loras"]),
             "seeds": tuple(data["seeds"]),
-            "variants": tuple(Variant.from_dict(variant) for variant in data.get("variants", ())),
             "skip": tuple(data.get("skip", ())),
+            "variants": tuple(Variant.from_dict(variant) for variant in data.get("variants", ())),
         }
         return cls(**{**data, **given})
 
