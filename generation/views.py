@@ -33,7 +33,7 @@ def create(request: HttpRequest) -> HttpResponse:
     """Compose on one side, results on the other. `?from=gen-…&seed=…` fills the form with an earlier recipe."""
     if request.method == "GET":
         form, base = _fresh_form(request.GET)
-        return render(request, "generation/create.html", form_context(request, form, base))
+        return render(request, "generation/create.html", form_context(request, form, base, _gone(request.GET)))
     form = posted_form(request)
 
     def begin() -> HttpResponse:
@@ -118,6 +118,15 @@ def _fresh_form(query: QueryDict) -> tuple[GenerateForm, str]:
     if lora:
         initial |= {"lora_strength": lora.default_strength, "prompt": f"a photo of {lora.trigger_word}"}
     return GenerateForm(base=base, initial=initial, given=Given(tool)), base
+
+
+def _gone(query: QueryDict) -> list[str]:
+    """In words, what the link leads to and is no more: a form that begins anew without a word would surprise."""
+    named = (
+        ("from", Generation.objects.filter(job__public_id=query.get("from", "")), "The request that this came from"),
+        ("lora", Lora.objects.filter(public_id=query.get("lora", "")), "The LoRA that was chosen"),
+    )
+    return [f"{what} was deleted." for name, rows, what in named if query.get(name) and not rows.exists()]
 
 
 def _recalled(query: QueryDict) -> Recalled | None:

@@ -82,6 +82,12 @@ def test_another_quality_leaves_the_sides_that_were_typed(
     assert f"{sides[0]} × {sides[1]} px" in page
 
 
+@pytest.mark.parametrize(("name", "what"), [("from", "The request"), ("lora", "The LoRA")])
+def test_a_link_to_what_was_deleted_says_so(client: Client, db: None, name: str, what: str) -> None:
+    page = text(client.get(CREATE, {name: "gen-000000000000"}))
+    assert what in page and "was deleted." in page
+
+
 def test_the_reason_of_a_refusal_can_take_the_focus(client: Client, db: None) -> None:
     page = text(client.post(CREATE, {**ASK, "seeds": "locked"}, headers=HTMX))
     assert 'role="alert" tabindex="-1"' in page and "these pictures would be the same" in page
