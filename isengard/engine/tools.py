@@ -3,6 +3,7 @@
 Facts for forms, the API and the engine (the work itself: drawing/). Another tool is one entry here and one function
 there. Knows no queue, no database; imports no torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -165,6 +166,8 @@ def require_possible(key: str, base: Base, values: dict[str, Any], source: tuple
     """BadParam: cleaned `values` that lead nowhere (nothing to add) or to a result too large to be drawn."""
     if key == "outpaint" and not any(values[f"expand_{side}"] for side in SIDES):
         raise BadParam("expand_left", "Nothing is to be added: set at least one side above 0.")
+    if key == "pair":
+        _require_lines(values["face_prompts"])
     width, height = result_size(key, base, values, source)
     drawn = key in ("hires", "outpaint") or (key == "upscale" and values["denoise"] > 0)
     largest = LARGEST_AREA * base.native_size**2 if drawn else LARGEST_PIXELS
@@ -175,7 +178,17 @@ def require_possible(key: str, base: Base, values: dict[str, Any], source: tuple
         )
 
 
+def _require_lines(lines: Sequence[str]) -> None:
+    """Each would be encoded, and those beyond the second would serve no face."""
+    if len(lines) > PAIRED:
+        raise BadParam("face_prompts", f"There are {len(lines)} prompts for {PAIRED} faces. Write one line for each.")
+    if any(len(line) > LONGEST_LINE for line in lines):
+        raise BadParam("face_prompts", f"A prompt of a face has at most {LONGEST_LINE} characters.")
+
+
 SIDES = ("left", "right", "top", "bottom")
+# Faces that "pair" draws, and how long the prompt of one may be.
+PAIRED, LONGEST_LINE = 2, 2000
 DENOISE = Param(
     name="denoise",
     type="float",

@@ -254,6 +254,13 @@ def test_a_result_that_is_too_large_is_refused() -> None:
     tools.require_possible("upscale", POCKET, {"scale": 4, "denoise": 0}, (1000, 1000))
 
 
+@pytest.mark.parametrize("lines", [["a", "b", "c"], ["x" * 2001]])
+def test_two_faces_have_at_most_two_prompts_of_a_bounded_length(lines: list[str]) -> None:
+    tools.require_possible("pair", POCKET, {"face_prompts": ["x" * 2000, "b"], "width": 96, "height": 96}, None)
+    with pytest.raises(BadParam):
+        tools.require_possible("pair", POCKET, {"face_prompts": lines, "width": 96, "height": 96}, None)
+
+
 def test_a_tool_that_nobody_knows_is_a_sentence(spec: Callable[..., GenerateSpec], make: Make) -> None:
     with pytest.raises(EngineError, match="no tool called 'magic'"):
         make(replace(spec("draw"), tool="magic"))
