@@ -71,8 +71,10 @@ def start_grid(*, axes: Sequence[Axis], correlation_id: str = "", **asked: Any) 
 
 
 def _require_axes(axes: Sequence[Axis]) -> None:
-    if not 1 <= len(axes) <= len(AXES):
-        raise Invalid("bad_grid", f"A grid has one to {len(AXES)} axes.")
+    if not axes:
+        raise Invalid("bad_grid", "Say what the grid is to compare: strengths, prompts, seeds, steps or another field.")
+    if len(axes) > len(AXES):
+        raise Invalid("bad_grid", f"A grid compares at most {len(AXES)} things at once, not {len(axes)}.")
     kinds = [axis.kind for axis in axes]
     for kind in kinds:
         if kind not in KINDS or kinds.count(kind) > 1:

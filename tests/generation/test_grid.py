@@ -76,6 +76,11 @@ def test_grids_that_cannot_be_drawn_are_refused(db: None, volume: Path, axes: tu
     assert not Job.objects.exists()
 
 
+def test_an_empty_grid_is_asked_what_to_compare(client: Client, db: None, volume: Path) -> None:
+    page = client.post("/generate/grid", {"prompt": "a hat", "base": "pocket"})
+    assert "Say what the grid is to compare" in page.content.decode()
+
+
 def test_a_strength_of_a_hundred_is_refused_in_a_cell(mira: Character) -> None:
     with pytest.raises(Invalid, match="must be from 0 to 2"):
         start(Axis("strength", ("1", "100")), worn=wearing.of_lora(make_lora(mira)))
