@@ -90,7 +90,9 @@ class _Linears(torch.autograd.Function):
             outs.append(out.view(*x.shape[:-1], -1))
             kept.append(low)
         ctx.scales, ctx.shape = scales, x.shape
-        ctx.save_for_backward(rows, *kept, *flat[0::4], *flat[2::4], *flat[3::4])
+        # Only LoRAs ask for the input again.
+        learnt_from = rows if any(a is not None for a in flat[2::4]) else None
+        ctx.save_for_backward(learnt_from, *kept, *flat[0::4], *flat[2::4], *flat[3::4])
         return tuple(outs)
 
     @staticmethod
@@ -134,13 +136,13 @@ class _Joined(torch.autograd.Function):
                 low.addmm_(row, columns.t())
             out.addmm_(low, b.t(), alpha=scale)
         ctx.scale, ctx.shapes = scale, [part.shape for part in parts]
-        ctx.save_for_backward(weight, a, b, low, *rows)
+        ctx.save_for_backward(weight, a, b, low, *(rows if a is not None else ()))
         return out.view(*parts[0].shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:
         weight, a, b, low, *rows = ctx.saved_tensors
-        grad, ends = _rows(grad), [row.shape[1] for row in rows]
+        grad, ends = _rows(grad), [shape[-1] for shape in ctx.shapes]
         into = [grad @ columns for columns in weight.split_with_sizes(ends, dim=1)]
         of_a = of_b = None
         if a is not None:
