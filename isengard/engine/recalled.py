@@ -209,26 +209,32 @@ class _Graph:
     def _sought(self, inputs: dict[str, Any], ways: tuple[str, ...], words: tuple[str, ...]) -> str:
         """The first text on the way backwards along these inputs; every further node may be left by any input."""
         nexts: list[Any] = [inputs.get(way) for way in ways]
+        passed: set[str] = set()
         for _ in range(DEEPEST):
-            found = [node for link in nexts if (node := self._at(link)) is not None]
+            found = self._behind(nexts, passed)
             for node in found:
                 for word in words:
                     if isinstance(node.get(word), str) and node[word].strip():
                         return str(node[word])
-            nexts = [value for node in found for value in node.values() if isinstance(value, list)][:MOST_NODES]
+            nexts = [value for node in found for value in node.values() if isinstance(value, list)]
         return ""
 
-    def _at(self, link: Any) -> dict[str, Any] | None:
-        if not isinstance(link, list) or not link:
-            return None
-        node = self.nodes.get(str(link[0]))
-        return node["inputs"] if node else None
+    def _behind(self, links: list[Any], passed: set[str]) -> list[dict[str, Any]]:
+        """The nodes that links lead to, each once on the whole way: they may go round, and name one another by the
+        thousand."""
+        found = []
+        for link in links:
+            name = str(link[0]) if isinstance(link, list) and link and isinstance(link[0], str | int) else ""
+            if name in self.nodes and name not in passed:
+                passed.add(name)
+                found.append(self.nodes[name]["inputs"])
+        return found
 
     def _loras(self) -> list[dict[str, Any]]:
-        worn = [node["inputs"] for node in self.nodes.values() if "lora_name" in node["inputs"]]
+        worn = [node["inputs"] for node in self.nodes.values() if isinstance(node["inputs"].get("lora_name"), str)]
         return [
             {
-                "name": str(inputs["lora_name"]).rpartition("/")[2].removesuffix(".safetensors"),
+                "name": inputs["lora_name"].rpartition("/")[2].removesuffix(".safetensors"),
                 "strength": inputs.get("strength_model"),
             }
             for inputs in worn

@@ -1,6 +1,7 @@
 """Recipes inside pictures of other programs, and inside pictures made to do harm."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,20 @@ def test_comfyui_graphs_are_followed_from_the_sampler(tmp_path: Path) -> None:
 def test_comfyui_keeps_what_is_wanted_apart_from_what_is_not(tmp_path: Path) -> None:
     facts = recalled.read(png(tmp_path / "a.png", prompt=CLASSIC))
     assert facts is not None and (facts.prompt, facts.negative_prompt) == ("a castle", "text, watermark")
+
+
+def test_a_graph_whose_node_names_itself_by_the_thousand_costs_a_moment(tmp_path: Path) -> None:
+    links = {f"i{number}": ["6", 0] for number in range(50_000)}
+    graph = {"3": {"inputs": {"positive": ["6", 0]}}, "6": {"inputs": links}}
+    began, file = time.process_time(), png(tmp_path / "a.png", prompt=graph)
+    assert recalled.read(file) is None and time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("name", [[["x"]], {"a": 1}, 7, None])
+def test_a_lora_whose_name_is_no_text_is_passed_over(tmp_path: Path, name: object) -> None:
+    graph = {**CLASSIC, "28": {"inputs": {"lora_name": name, "strength_model": 1}}}
+    facts = recalled.read(png(tmp_path / "a.png", prompt=graph))
+    assert facts is not None and facts.loras == ()
 
 
 def test_invokeai_metadata(tmp_path: Path) -> None:
