@@ -62,7 +62,16 @@ def test_what_offers_no_choice_stays_as_it_is(text: str) -> None:
 
 def test_wildcards_are_lines_of_files_without_comments(volume: Path) -> None:
     wildcard("places/city", "# cities\nParis\n\n  Rome \n")
-    assert (wildcards.names(), wildcards.lines("places/city")) == (["places/city"], ["Paris", "Rome"])
+    assert (wildcards.names(), wildcards.lines("places/city")) == (["places/city"], ("Paris", "Rome"))
+
+
+def test_a_wildcard_is_read_again_only_when_it_changed(volume: Path) -> None:
+    wildcard("city", "Par\0is")
+    before = wildcards._read.cache_info().misses
+    assert {wildcards.lines("city") for _ in range(50)} == {("Paris",)}
+    assert wildcards._read.cache_info().misses == before + 1
+    wildcard("city", "Rome, at night")
+    assert wildcards.lines("city") == ("Rome, at night",)
 
 
 @pytest.mark.parametrize(
