@@ -81,8 +81,7 @@ def train(
 ) -> Callable[..., tuple[Path, Trained]]:
     """The finished LoRA of a short training, and all that can be seen of it: its bytes, its events, its checkpoints,
     how often a block was computed."""
-    from diffusers.models.transformers.transformer_flux import FluxSingleTransformerBlock
-
+    from isengard.engine.families import flux1_learning
     from isengard.engine.trainer import loop
 
     @lru_cache
@@ -94,7 +93,7 @@ def train(
             "train-1", tiny, str(folder), str(folder / "cache"), photos, "ohwx", "woman", prompts, params
         )  # fmt: skip
         with pytest.MonkeyPatch.context() as patch:
-            computed = _counted(patch, FluxSingleTransformerBlock)
+            computed = _counted(patch, flux1_learning)
             loop.train(spec, events, lambda: False)
         lora = folder / "lora.safetensors"
         heard = [(event["type"], event.get("step"), event.get("prompt")) for event in events if event["type"] in KEPT]
@@ -104,15 +103,15 @@ def train(
     return run
 
 
-def _counted(patch: pytest.MonkeyPatch, block: Any) -> list[None]:
-    """Grows by one whenever such a block computes."""
-    forward, computed = block.forward, list[None]()
+def _counted(patch: pytest.MonkeyPatch, learning: Any) -> list[None]:
+    """Grows by one whenever a single block computes."""
+    single, computed = learning.single, list[None]()
 
-    def counting(self: Any, *given: Any, **more: Any) -> Any:
+    def counting(*given: Any) -> Any:
         computed.append(None)
-        return forward(self, *given, **more)
+        return single(*given)
 
-    patch.setattr(block, "forward", counting)
+    patch.setattr(learning, "single", counting)
     return computed
 
 
