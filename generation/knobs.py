@@ -69,6 +69,7 @@ def _require_possible(base: Base, asked: "Asked", params: dict[str, Any]) -> Non
     try:
         tools.require_possible(asked.tool, base, params, inputs.size_of(source) if source else None)
         if set(asked.inputs) & set(inputs.GUIDES):
+            found.require_window(asked.inputs, params)
             found.files(asked.inputs, params, base, settings.MODELS_DIR)
     except BadParam as error:
         raise Invalid("bad_param", str(error)) from error

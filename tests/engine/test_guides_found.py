@@ -10,6 +10,7 @@ pytest.importorskip("torch")
 from isengard.engine import catalog
 from isengard.engine.errors import EngineError
 from isengard.engine.guides import found
+from isengard.engine.params import BadParam
 from isengard.engine.specs import BaseModel
 from tests.engine import guides as toys
 
@@ -28,6 +29,16 @@ def test_a_controlnet_is_found_by_its_kind(models: Path) -> None:
     folder = toys.controlnet(models / "controlnet" / "my-canny")
     assert found.files({"control": "x"}, VALUES, POCKET, models) == {"control_net": str(folder)}
     assert "ControlNet" in found.why_not("control", POCKET, models, "pose", prepared=True)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0.5, 0.5), (0.9, 0.2), (0.0, 0.0)])
+def test_a_control_picture_that_would_never_count_is_refused(start: float, end: float) -> None:
+    with pytest.raises(BadParam, match="would never count"):
+        found.require_window({"control"}, {"control_start": start, "control_end": end})
+
+
+def test_without_a_control_picture_its_window_is_nobodys_business() -> None:
+    found.require_window({"reference"}, {})
 
 
 @pytest.mark.parametrize(("name", "modes"), [("union-pro", None), ("anything", 5)])

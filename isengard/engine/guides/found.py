@@ -2,13 +2,14 @@
 those that are missing. Facts only: imports no torch, opens no weights beyond their header."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from isengard.engine import catalog, lora_header
 from isengard.engine.catalog import Base
 from isengard.engine.errors import EngineError
-from isengard.engine.params import Param
+from isengard.engine.params import BadParam, Param
 from isengard.engine.tools import Input
 
 KINDS = {"canny": "Edges", "depth": "Depth", "pose": "Pose"}
@@ -84,6 +85,16 @@ PARAMS = (
         help="How much of the reference picture's look is taken over.",
     ),
 )
+
+
+def require_window(given: Collection[str], params: dict[str, Any]) -> None:
+    """BadParam: the control picture would count at no step."""
+    if CONTROL.name in given and params["control_start"] >= params["control_end"]:
+        raise BadParam(
+            "control_start",
+            f"Control from is {params['control_start']:g} and Control until {params['control_end']:g}, so the control "
+            "picture would never count. Let it begin before it ends.",
+        )
 
 
 def params(given: set[str]) -> tuple[Param, ...]:
