@@ -61,6 +61,7 @@ class Generation(models.Model):
         indexes = [
             GinIndex(words_of("prompt"), name="generation_words"),
             models.Index(fields=["tool"], name="generation_by_tool"),
+            GinIndex(fields=["more_loras"], opclasses=["jsonb_path_ops"], name="generation_wears_too"),
         ]
 
     def __str__(self) -> str:

@@ -78,6 +78,14 @@ def test_only_the_loras_pictures_are_found(mira: Character, outputs: list[Output
     assert lora is not None and found(lora=lora.public_id) == {output.pk for output in outputs}
 
 
+def test_pictures_that_wear_a_lora_beside_another_are_found_too(mira: Character, outputs: list[Output]) -> None:
+    lora, pair = outputs[0].generation.lora, add_output(pictured(made=0), 0)
+    assert lora is not None
+    beside = [{"id": lora.public_id, "name": "Mira", "strength": 1.0}]
+    Generation.objects.filter(pk=pair.generation_id).update(more_loras=beside)
+    assert found(lora=lora.public_id) == {pair.pk, *(output.pk for output in outputs)}
+
+
 def test_favourites_and_ratings_narrow(outputs: list[Output]) -> None:
     Output.objects.filter(pk=outputs[0].pk).update(favourite=True, rating=2)
     Output.objects.filter(pk=outputs[1].pk).update(rating=4)

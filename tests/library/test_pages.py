@@ -7,6 +7,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from characters.models import Character
+from generation.models import Generation
 from isengard import storage
 from isengard.jobs.models import Job
 from tests.library import conftest as files
@@ -105,6 +106,12 @@ def test_a_version_shows_what_was_drawn_with_it(client: Client, mira: Character)
     make_lora(mira)
     asked = pictured(mira)
     assert asked.outputs.get().thumb_url in page(client, Lora.objects.get().get_absolute_url())
+
+
+def test_a_version_shows_what_it_was_worn_in_beside_another(client: Client, mira: Character) -> None:
+    lora, pair = make_lora(mira), pictured()
+    Generation.objects.filter(pk=pair.pk).update(more_loras=[{"id": lora.public_id, "name": "x", "strength": 1.0}])
+    assert pair.outputs.get().thumb_url in page(client, lora.get_absolute_url())
 
 
 def test_a_version_whose_job_was_removed_still_has_a_page(client: Client, mira: Character) -> None:

@@ -92,8 +92,9 @@ def sheet(lora: Lora) -> list[dict[str, Any]]:
 
 
 def pictures(lora: Lora) -> QuerySet[Any]:
-    """What was drawn with it, newest first."""
-    made: QuerySet[Any] = _output_model().objects.filter(generation__lora=lora)
+    """What was drawn with it, alone or beside others, newest first."""
+    worn = Q(generation__lora=lora) | Q(generation__more_loras__contains=[{"id": lora.public_id}])
+    made: QuerySet[Any] = _output_model().objects.filter(worn)
     return made.select_related("generation__job").order_by(F("pk").desc())
 
 
