@@ -20,8 +20,8 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
-    # Celery would open a connection to the database for every task. Django's own rule for how long one is kept serves
-    # here as in the web process (`_fresh_connection`).
+    # Celery would open a connection to the database for every task; Django's own rule for how long one is kept serves
+    # here (`_fresh_connection`).
     CELERY_DB_REUSE_MAX=2**62,
     beat_schedule={
         "watchdog": {"task": "jobs.watchdog", "schedule": 10.0, "options": {"queue": "cpu", "expires": 10}},

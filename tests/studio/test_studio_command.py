@@ -8,10 +8,12 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from isengard.studio.paths import StatePaths
@@ -110,6 +112,14 @@ def stopped() -> Iterator[Stopped]:
 
 def test_the_page_answers(running: Studio) -> None:
     assert answers(running.url)
+
+
+def test_readers_at_once_leave_no_connections_to_the_database(running: Studio) -> None:
+    with ThreadPoolExecutor(12) as readers:
+        assert all(readers.map(answers, [f"{running.url}/characters"] * 96))
+    with psycopg.connect(running.state.database_url) as database:
+        held = database.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()").fetchone()
+    assert held is not None and held[0] < 24
 
 
 def test_only_the_web_port_listens(running: Studio) -> None:
