@@ -59,6 +59,22 @@ def test_hearts_and_stars_are_given_by_keyboard_in_the_grid_and_in_the_viewer(pa
     expect(first.locator(".tile-badge svg")).to_have_count(2)
 
 
+PRESSED_AS_IT_COMES = """tile => new MutationObserver((_, watch) => {
+  watch.disconnect();
+  document.getElementById(tile).querySelector("[data-viewer-key=f]").click();
+}).observe(document.getElementById(tile).parentElement, { childList: true })"""
+
+
+def test_a_tile_that_was_just_put_in_place_already_answers_without_leaving_the_page(page: Page, made: str) -> None:
+    opened(page)
+    last = tiles(page).last
+    page.evaluate(PRESSED_AS_IT_COMES, last.get_attribute("id"))
+    last.hover()
+    last.get_by_role("button", name="3 stars").click()
+    expect(last.locator("[aria-pressed=true]")).to_have_count(1, timeout=LONG)
+    assert "/pictures?q=gallery" in page.url
+
+
 def test_two_chosen_pictures_are_compared_under_a_slider(page: Page, made: str) -> None:
     opened(page)
     for place in (0, 1):
