@@ -1,5 +1,7 @@
 """What is done to one request of pictures, and to one picture on its card: cancel, strike, retry, delete, keep."""
 
+from urllib.parse import urlsplit
+
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -9,6 +11,7 @@ from generation import access, keeping, shown, striking
 from generation.gallery import binning
 from generation.gallery.answers import undo_url
 from generation.models import Output
+from isengard.errors import DomainError, Invalid, NotFound
 from isengard.htmx import is_fragment, redirect_to, toast
 from isengard.jobs import services as jobs
 
@@ -35,8 +38,35 @@ def strike(request: HttpRequest, public_id: str, index: int) -> HttpResponse:
 
 @require_POST
 def retry(request: HttpRequest, public_id: str) -> HttpResponse:
-    job = jobs.retry(job=access.get_generation(public_id).job)
-    return redirect_to(request, reverse("generation:detail", args=[job.public_id]))
+    """The same pictures as a new request. On Generate they come on top; elsewhere their own page opens."""
+    try:
+        asked = access.get_generation(public_id)
+        job = jobs.retry(job=asked.job)
+    except DomainError as error:
+        return _refused(request, public_id, error)
+    shown_on = urlsplit(request.headers.get("HX-Current-URL", "")).path
+    if is_fragment(request) and shown_on == reverse("generation:create"):
+        return HttpResponse(status=204, headers={"HX-Trigger": "pictures:changed"})
+    return redirect_to(request, reverse("generation:grid" if asked.axes else "generation:detail", args=[job.public_id]))
+
+
+def _refused(request: HttpRequest, public_id: str, error: DomainError) -> HttpResponse:
+    """Why there is no second try, where its button was, with the way to Compose; what is gone does not come back by
+    trying, what is only missing now may."""
+    gone = isinstance(error, NotFound)
+    said = {
+        "problem": "This request was deleted meanwhile." if gone else error.message,
+        "may_help": not isinstance(error, Invalid | NotFound),
+        "gone": gone,
+        "job": {"public_id": public_id},
+    }
+    if is_fragment(request):
+        return render(request, "generation/retry.html", said, status=422)
+    if gone:
+        return redirect(f"{reverse('generation:create')}?from={public_id}")
+    return render(
+        request, "generation/detail.html", {**said, **shown.card(access.get_generation(public_id))}, status=422
+    )
 
 
 @require_POST

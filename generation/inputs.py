@@ -85,6 +85,12 @@ def size_of(key: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def lost(tool: str, given: dict[str, str]) -> list[str]:
+    """In words, what a request was given and is no longer on the disk."""
+    known = kinds(tool)
+    return [f"The {known[name].label.lower()} of this request" for name, key in given.items() if not exists(key)]
+
+
 def require(tool: str, given: dict[str, str]) -> None:
     """Invalid: a name that the tool does not know, one that it needs and has not, or a mask that does not fit."""
     known = kinds(tool)

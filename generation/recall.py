@@ -1,5 +1,6 @@
 """The form's values from what was drawn before: a request, one picture of it, or a picture of any program."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,11 @@ from isengard.engine.catalog import Base
 from isengard.engine.params import BadParam, Param
 from isengard.engine.recalled import Facts, LoraSeen
 from isengard.errors import Invalid
+from training import bases
 from training.models import Lora
+
+# Axes of a grid that are ticked and not written.
+SEVERAL = ("lora", "sampler")
 
 
 @dataclass
@@ -31,44 +36,81 @@ class Recalled:
 
 def of_request(generation: Generation) -> Recalled:
     """What the person asked for, choices and styles as they wrote them."""
-    written = generation.written
+    written, found = generation.written, _begun(generation)
     values = {
-        **_frozen(generation),
+        **_frozen(generation, found.base),
         # Without styles, with the trigger word where it was put; with them, they are put around the words again.
         "prompt": written["prompt"] if written.get("styles") else generation.prompt,
         "styles": written.get("styles", []),
         "seeds": written.get("seeds", "increment"),
-        **_rows(worn_by(generation)),
+        **_rows(_kept(found, _asked(generation))),
+        **_axes(found, generation),
     }
     if "negative_prompt" in generation.params and "negative_prompt" in written:
         values["negative_prompt"] = written["negative_prompt"]
-    return Recalled(generation.base, values, given=_given(generation))
+    found.values = values
+    return found
 
 
 def of_picture(generation: Generation, index: int) -> Recalled:
     """Exactly one picture of a request: its own words, seed and LoRAs, without styles or choices to make."""
+    found = _begun(generation)
     own = generation.variants[index] if index < len(generation.variants) else {}
     seed = generation.seeds[index] if index < generation.count else generation.params["seed"]
     worn = own.get("loras")
     values = {
-        **_frozen(generation),
+        **_frozen(generation, found.base),
         **(own.get("params") or {}),
         "prompt": own.get("prompt") or generation.prompt,
         "seed": seed,
-        **_rows(worn_by(generation) if worn is None else worn),
+        **_rows(_kept(found, _asked(generation) if worn is None else worn)),
     }
-    return Recalled(generation.base, _shaped(catalog.get(generation.base), values), given=_given(generation))
+    found.values = _shaped(catalog.get(found.base), values)
+    return found
 
 
-def _given(generation: Generation) -> Given:
-    """The tool with its pictures, as far as they are still there."""
+def _begun(generation: Generation) -> Recalled:
+    """The base and the tool with its pictures, as far as they are still there; what is not is said."""
+    found = Recalled(generation.base if generation.base in catalog.BASES else bases.default_key())
+    if found.base != generation.base:
+        found.notes.append(f"It was made with {generation.base}, which the studio no longer knows.")
     keys = {name: key for name, key in generation.inputs.items() if inputs.exists(key)}
-    return Given(generation.tool, keys, generation.source)
+    found.notes += [f"{what} is gone. Choose another one." for what in inputs.lost(generation.tool, generation.inputs)]
+    found.given = Given(generation.tool, keys, generation.source)
+    return found
 
 
-def _frozen(generation: Generation) -> dict[str, Any]:
+def _asked(generation: Generation) -> list[dict[str, Any]]:
+    """All that was to be worn; of a deleted main LoRA the request knows no more than its name."""
+    gone = [{"id": "", "name": generation.lora_name}] if generation.lora is None and generation.lora_name else []
+    return [*gone, *worn_by(generation)]
+
+
+def _kept(found: Recalled, entries: list[dict[str, Any]]) -> list[dict[str, Any] | None]:
+    """What can still be worn, each in its place: the right face keeps its own where the left one's is gone."""
+    kept = [entry if wearing.find(entry["id"]) else None for entry in entries]
+    lost = [entry["name"] for entry, here in zip(entries, kept, strict=True) if here is None]
+    found.notes += [f"{name} was deleted, so it is left out here. Choose another one." for name in lost]
+    return kept
+
+
+def _axes(found: Recalled, generation: Generation) -> dict[str, Any]:
+    """The fields of a grid, as they were filled; without LoRAs that are gone."""
+    values: dict[str, Any] = {}
+    for axis in generation.axes:
+        kind, told = axis["kind"], axis["values"]
+        if kind == "lora":
+            here = [key for key in told if not key or wearing.find(key)]
+            gone = [name for key, name in zip(told, axis["labels"], strict=True) if key not in here]
+            found.notes += [f"{name} was deleted, so the grid is without it." for name in gone]
+            told = here
+        values[f"grid_{kind}"] = told if kind in SEVERAL else ("\n" if kind == "prompt" else ", ").join(told)
+    return values
+
+
+def _frozen(generation: Generation, base: str) -> dict[str, Any]:
     params = {name: value for name, value in generation.params.items() if name not in ("seed", "lora_strength")}
-    return _shaped(catalog.get(generation.base), params) | {"count": 1}
+    return _shaped(catalog.get(base), params) | {"count": 1}
 
 
 def _shaped(base: Base, values: dict[str, Any]) -> dict[str, Any]:
@@ -77,13 +119,14 @@ def _shaped(base: Base, values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "shape": ratio or CUSTOM, "quality": tier}
 
 
-def _rows(entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """The form's fields of what is worn, the first as its main one."""
+def _rows(entries: Sequence[dict[str, Any] | None]) -> dict[str, Any]:
+    """The form's fields of what is worn, the first as its main one; None leaves its place empty."""
     values: dict[str, Any] = {"lora": None}
-    if entries:
+    if entries and entries[0]:
         values |= {"lora": entries[0]["id"], "lora_strength": entries[0]["strength"]}
     for number, entry in zip(MORE_LORAS, entries[1:], strict=False):
-        values |= {f"lora_{number}": entry["id"], f"strength_{number}": entry["strength"]}
+        if entry:
+            values |= {f"lora_{number}": entry["id"], f"strength_{number}": entry["strength"]}
     return values
 
 

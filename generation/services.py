@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from characters.models import Character
-from generation import composing, knobs, striking, wearing
+from generation import composing, inputs, knobs, striking, wearing
 from generation.composing import MAX_PROMPT, SEEDS, Written
 from generation.models import Generation, Output
 from generation.wearing import Worn
@@ -156,8 +156,10 @@ def submit(fields: dict[str, Any], correlation_id: str = "", **job: Any) -> Gene
 def again(*, generation: Generation) -> Generation:
     """The same pictures once more, seeds included, as a retry of a failed or cancelled job; those that were cancelled
     by themselves stay out."""
-    require_lora(generation)
     bases.require_drawable(generation.base)
+    require_lora(generation)
+    if gone := inputs.lost(generation.tool, generation.inputs):
+        raise Invalid("input_missing", f"{gone[0]} is gone. Choose another one and start again.")
     bases.require_space()
     fields = {name: getattr(generation, name) for name in COPIED} | {"struck": striking.kept_out(generation)}
     return submit(fields, correlation.current(), retry_of=generation.job)

@@ -11,6 +11,7 @@ from generation.models import Generation, Output
 from generation.wearing import Worn
 from isengard import storage
 from isengard.engine import catalog, tools
+from isengard.engine.catalog import Base
 from isengard.jobs import services as jobs
 from training.models import Lora
 
@@ -52,7 +53,7 @@ def _size(generation: Generation) -> tuple[int, int]:
     """Pixels of each picture, as far as they are known before it is drawn."""
     source = generation.inputs.get("source")
     return tools.result_size(
-        generation.tool, catalog.get(generation.base), generation.params, inputs.size_of(source) if source else None
+        generation.tool, _read_as(generation.base), generation.params, inputs.size_of(source) if source else None
     )
 
 
@@ -76,11 +77,19 @@ def _preview(generation: Generation, index: int) -> str:
     return f"{address}?at={path.stat().st_mtime_ns}"
 
 
+def _read_as(base: str) -> Base:
+    """A base to read a request's numbers by; another one where the studio no longer knows its own."""
+    return catalog.BASES.get(base) or next(iter(catalog.BASES.values()))
+
+
 def recipe(generation: Generation) -> list[tuple[str, str]]:
     """What made the picture, in the order a person asks for it."""
-    base = catalog.get(generation.base)
+    base = _read_as(generation.base)
     declared = knobs.declared(base, generation.tool, generation.inputs)
-    rows = [("Base model", base.label), ("Tool", tools.get(generation.tool).label)]
+    rows = [
+        ("Base model", base.label if base.key == generation.base else generation.base),
+        ("Tool", tools.get(generation.tool).label),
+    ]
     if generation.lora is not None or generation.lora_name:
         rows.append(("Character", str(generation.lora or generation.lora_name)))
     rows += [(entry["name"], f"strength {entry['strength']:g}") for entry in generation.more_loras]

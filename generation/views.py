@@ -25,15 +25,15 @@ from training.models import Lora
 
 PAGE = 12
 # Fields of the form that hold several values.
-SEVERAL = ("styles", "grid_lora")
+SEVERAL = ("styles", "grid_lora", "grid_sampler")
 
 
 @require_http_methods(["GET", "POST"])
 def create(request: HttpRequest) -> HttpResponse:
     """Compose on one side, results on the other. `?from=gen-…&seed=…` fills the form with an earlier recipe."""
     if request.method == "GET":
-        form, base = _fresh_form(request.GET)
-        return render(request, "generation/create.html", form_context(request, form, base, _gone(request.GET)))
+        form, base, notes = _fresh_form(request.GET)
+        return render(request, "generation/create.html", form_context(request, form, base, notes))
     form = posted_form(request)
 
     def begin() -> HttpResponse:
@@ -107,17 +107,18 @@ def _base(wanted: str) -> str:
     return bases.find(wanted or bases.default_key()).key
 
 
-def _fresh_form(query: QueryDict) -> tuple[GenerateForm, str]:
-    """An empty form, or one filled from an earlier recipe, for the LoRA or character that the link names."""
+def _fresh_form(query: QueryDict) -> tuple[GenerateForm, str, list[str]]:
+    """An empty form, or one filled from an earlier recipe, for the LoRA or character that the link names; with what is
+    to be said of it."""
     tool = given.tool_of(str(query.get("tool", "")))
     if (found := _recalled(query)) is not None:
-        return GenerateForm(base=found.base, initial=found.values, given=found.given), found.base
+        return GenerateForm(base=found.base, initial=found.values, given=found.given), found.base, found.notes
     lora = _linked_lora(query)
     base = _base(query.get("base") or (lora.base if lora else ""))
     initial: dict[str, Any] = {"lora": lora.public_id if lora else None}
     if lora:
         initial |= {"lora_strength": lora.default_strength, "prompt": f"a photo of {lora.trigger_word}"}
-    return GenerateForm(base=base, initial=initial, given=Given(tool)), base
+    return GenerateForm(base=base, initial=initial, given=Given(tool)), base, _gone(query)
 
 
 def _gone(query: QueryDict) -> list[str]:
