@@ -4,12 +4,10 @@ Plain values in, a queued run out."""
 
 from typing import Any
 
-from django.db import transaction
-
 from isengard.engine import catalog, parameters
 from isengard.errors import Conflict, Invalid
 from isengard.jobs.models import Job
-from training import bases, carrying, freezing, history, loras, services, user_presets
+from training import bases, carrying, freezing, loras, services, user_presets
 from training.carrying import Beginning
 from training.models import Lora, TrainingRun
 
@@ -47,16 +45,13 @@ def train_longer(*, run: TrainingRun, steps: int, correlation_id: str = "") -> T
     bases.require_space()
     names = ("character", "preset", "base", "trigger_word", "class_word", "warnings")
     draft = TrainingRun(params=_longer(run, steps), **{name: getattr(run, name) for name in names})
-    with transaction.atomic():
-        longer = services.submit(
-            draft,
-            lambda job: [freezing.refreeze(photo, run.job, job) for photo in run.photos],
-            label=f"Training {run.character.name}, {steps} steps longer",
-            beginning=carrying.longer(run),
-            correlation_id=correlation_id,
-        )
-        history.carry_curve(run, longer)
-    return longer
+    return services.submit(
+        draft,
+        lambda job: [freezing.refreeze(photo, run.job, job) for photo in run.photos],
+        label=f"Training {run.character.name}, {steps} steps longer",
+        beginning=carrying.longer(run),
+        correlation_id=correlation_id,
+    )
 
 
 def _longer(run: TrainingRun, steps: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from isengard.jobs.models import Job, JobEvent
+from training import lineage
 from training.models import TrainingRun
 
 SMOOTHING = 0.9
@@ -38,7 +39,8 @@ def loss(
     losses, rates, speeds = ([rows[index][column] for index in kept] for column in range(1, 4))
     means = [smooth[index] for index in kept]
     marks = [found["step"] for found in interruptions(run.job, run.steps_before)]
-    resumed = _at(steps, means, [step + 1 for step in [*marks, *([run.begun_at] if run.begun_at else [])]])
+    marks += [part.until for part in lineage.parts(run)]
+    resumed = _at(steps, means, [step + 1 for step in marks])
     shown = {"steps": steps, "loss": losses, "smooth": means, "resumed": resumed}
     return {**shown, "learning_rate": rates, "speed": speeds}
 

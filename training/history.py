@@ -9,6 +9,7 @@ from django.db.models import Model
 from isengard import storage
 from isengard.engine import rundir
 from isengard.jobs.models import Job, JobMetric
+from training import lineage
 from training.freezing import link
 from training.models import Checkpoint, Sample, TrainingRun
 
@@ -17,21 +18,22 @@ SAMPLE = ("step", "prompt_index", "prompt", "seed", "file", "width", "height")
 CHECKPOINT = ("step", "file", "size_bytes", "loss", "pinned", "deleted_because")
 
 
-def carry_curve(old: TrainingRun, new: TrainingRun) -> None:
-    """The numbers of every step that the new run does not take again."""
-    rows = old.job.metrics.filter(step__lte=new.steps_before).values(*METRIC)
+def carry(new: TrainingRun) -> None:
+    """Curve and samples up to the step after which `new` goes on; of a run that did not finish the checkpoints, too.
+
+    Those of a finished one stay with its version."""
+    part = lineage.before(new)
+    if part is None or part.run is None:
+        return
+    old, known = part.run, {"step__lte": part.until}
+    rows = old.job.metrics.filter(**known).values(*METRIC)
     JobMetric.objects.bulk_create(JobMetric(job=new.job, **row) for row in rows)
-
-
-def carry(old: TrainingRun, new: TrainingRun) -> None:
-    """Curve, samples and checkpoints up to the step after which `new` goes on."""
-    carry_curve(old, new)
-    known = {"step__lte": new.begun_at}
     _copy(Sample, old.samples.filter(**known).values(*SAMPLE), old, new)
-    _copy(Checkpoint, old.checkpoints.filter(**known).values(*CHECKPOINT), old, new)
-    rundir.pin(storage.absolute(storage.run_key(new.job.public_id)), _pinned(new))
-    Job.objects.filter(pk=new.job_id).update(step=new.begun_at, total=new.params["steps"])
-    new.job.refresh_from_db()
+    if new.begun_at:
+        _copy(Checkpoint, old.checkpoints.filter(**known).values(*CHECKPOINT), old, new)
+        rundir.pin(storage.absolute(storage.run_key(new.job.public_id)), _pinned(new))
+        Job.objects.filter(pk=new.job_id).update(step=new.begun_at, total=new.params["steps"])
+        new.job.refresh_from_db()
 
 
 def _copy(model: type[Model], rows: Any, old: TrainingRun, new: TrainingRun) -> None:

@@ -2,10 +2,11 @@
 
 Knows runs, checkpoints and LoRAs; no pictures outside of trainings."""
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from isengard import storage
 from isengard.errors import Invalid, NotFound
+from training import lineage
 from training.models import Checkpoint, Lora, Sample, TrainingRun
 
 
@@ -20,25 +21,31 @@ def get_sample(job_id: str, step: int, prompt_index: int) -> Sample:
 
 def kept_steps(run: TrainingRun) -> set[int]:
     """The steps whose samples can be drawn again."""
+    known = lineage.family(run)
     steps = set(_checkpoints(run).values_list("step", flat=True))
-    if (lora := getattr(run, "lora", None)) is not None and lora.steps:
-        steps.add(lora.steps)
-    return steps | ({0} if run.start == TrainingRun.Start.FRESH else set())
+    steps |= {lora.steps for lora in _loras(known) if lora.steps}
+    return steps | ({0} if _began_with_nothing(known) else set())
 
 
 def weights(sample: Sample) -> Lora | Checkpoint | None:
     """What the sample wore; None: nothing yet, it was drawn by the base alone. Invalid: that was not kept."""
-    run = sample.run
-    if sample.step == 0 and run.start == TrainingRun.Start.FRESH:
+    known = lineage.family(sample.run)
+    if sample.step == 0 and _began_with_nothing(known):
         return None
-    lora = getattr(run, "lora", None)
-    if lora is not None and lora.steps == sample.step:
-        found: Lora = lora
+    if found := next((lora for lora in _loras(known) if lora.steps == sample.step), None):
         return found
-    saved = _checkpoints(run).filter(step=sample.step).first()
+    saved = _checkpoints(sample.run).filter(step=sample.step).order_by("-run").first()
     if saved is None or not storage.absolute(saved.file).is_file():
         raise Invalid("sample_not_kept", why_not(sample.step))
     return saved
+
+
+def _began_with_nothing(known: list[TrainingRun]) -> bool:
+    return known[-1].start == TrainingRun.Start.FRESH
+
+
+def _loras(known: list[TrainingRun]) -> list[Lora]:
+    return [lora for run in known if (lora := getattr(run, "lora", None)) is not None]
 
 
 def why_not(step: int) -> str:
@@ -47,4 +54,8 @@ def why_not(step: int) -> str:
 
 
 def _checkpoints(run: TrainingRun) -> QuerySet[Checkpoint]:
-    return Checkpoint.objects.filter(run=run, deleted_because="").select_related("run__job", "run__character")
+    """Its own, and those of the trainings before it, each until where its part ends."""
+    whose = Q(run=run)
+    for part in lineage.parts(run):
+        whose |= Q(run=part.run, step__lte=part.until) if part.run else Q()
+    return Checkpoint.objects.filter(whose, deleted_because="").select_related("run__job", "run__character")

@@ -12,7 +12,7 @@ from isengard.engine import rundir
 from isengard.errors import Conflict
 from isengard.jobs import services as jobs
 from isengard.jobs.models import Job
-from training import carrying, history, services
+from training import carrying, services
 from training.models import TrainingRun
 
 UNFINISHED = {Job.State.FAILED, Job.State.CANCELLED}
@@ -76,9 +76,7 @@ def go_on(*, run: TrainingRun, values: dict[str, Any] | None = None) -> Training
         found, beginning = kept(run), carrying.where_it_ended(run)
         if beginning is None or (found.why_not and not (values and found.usable)):
             raise Conflict("cannot_go_on", found.why_not or AGAIN["photo_missing"])
-        again = services.again(run=run, values=values, beginning=beginning)
-        history.carry(run, again)
-    return again
+        return services.again(run=run, values=values, beginning=beginning)
 
 
 def forget(*, run: TrainingRun) -> None:

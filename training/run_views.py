@@ -72,6 +72,8 @@ def _samples(request: HttpRequest, run: TrainingRun) -> dict[str, Any]:
     return {
         "sample_steps": steps,
         "sample_rows": rows,
+        "sample_parts": (parts := shown.sample_parts(run, steps)),
+        "sample_starts": [part["first"] for part in parts[1:]],
         "sample_count": run.samples.count(),
         "first_sample": run.first_due("sample_every_n_steps"),
         "compare": shown.compare(run, rows, request.GET.dict()),

@@ -129,6 +129,9 @@ class TrainingJobSerializer(ProgressFields):
     paused = serializers.BooleanField(source="job.is_paused", read_only=True)
     start = serializers.CharField(read_only=True, help_text="fresh, longer or warm: what it began from")
     parent_id = serializers.CharField(source="parent.job.public_id", read_only=True, allow_null=True, default=None)
+    steps_before = serializers.IntegerField(
+        read_only=True, help_text="the first so many steps, with their curve and samples, were another training's"
+    )
     sweep_id = serializers.IntegerField(read_only=True, allow_null=True, help_text="the comparison it belongs to")
 
     @extend_schema_field(TrainingConfigSerializer)

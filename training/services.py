@@ -15,7 +15,7 @@ from isengard.errors import Conflict, Invalid, NotFound
 from isengard.jobs import services as jobs
 from isengard.jobs.models import Job
 from isengard.logs import correlation
-from training import bases, carrying, experience, freezing, planning, presets, prompts, user_presets
+from training import bases, carrying, experience, freezing, history, planning, presets, prompts, user_presets
 from training.carrying import Beginning
 from training.models import Lora, TrainingRun, TrainingSweep
 
@@ -106,6 +106,7 @@ def submit(
         planning.settle(draft)
         _refuse_same(draft)
         draft.save()
+        history.carry(draft)
         undo.pop_all()
     return draft
 

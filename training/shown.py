@@ -12,7 +12,7 @@ from characters.models import Character, ReferenceImage
 from isengard.engine import catalog, offers
 from isengard.engine.capabilities import probe
 from isengard.jobs.models import Job
-from training import repeating, services
+from training import lineage, repeating, services
 from training.models import Sample, TrainingRun
 
 # What a person reads, and the engine stages behind it.
@@ -68,6 +68,25 @@ def sample_grid(run: TrainingRun) -> tuple[list[int], list[dict[str, Any]]]:
         url = reverse("api-job-sample", args=[run.job.public_id, sample.name])
         row["cells"][sample.step] = {"url": url, "thumb": url, "step": sample.step}
     return steps, [{**rows[index], "cells": list(rows[index]["cells"].values())} for index in sorted(rows)]
+
+
+def sample_parts(run: TrainingRun, steps: list[int]) -> list[dict[str, Any]]:
+    """Whose columns those are, where `run` goes on with other trainings: [{label, url, first, count, until}].
+
+    Oldest first; `first`: the place of its first column. Empty where it has drawn them all itself."""
+    told, first = [], 0
+    for part in lineage.parts(run):
+        if count := sum(step <= part.until for step in steps[first:]):
+            told.append({**_part(part.run), "first": first, "count": count, "until": part.until})
+            first += count
+    here = {"label": "This training", "url": "", "first": first, "count": len(steps) - first, "until": None}
+    return [*told, here] if told else []
+
+
+def _part(run: TrainingRun | None) -> dict[str, str]:
+    if run is None:
+        return {"label": "An earlier training", "url": ""}
+    return {"label": f"v{run.version}" if run.version else run.job.public_id, "url": run.get_absolute_url()}
 
 
 def compare(run: TrainingRun, rows: list[dict[str, Any]], asked: Mapping[str, str]) -> dict[str, Any] | None:

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.utils import timezone
 
 from characters.models import Character
 from isengard import storage
@@ -12,9 +14,9 @@ from isengard.errors import Conflict, Invalid
 from isengard.jobs import services as jobs
 from isengard.jobs.models import Job, JobMetric
 from tests.people import add_photo, engine_result
-from training import continuing, services
+from training import access, continuing, curves, repeating, services, shown
 from training.handlers import TrainingHandler
-from training.models import Lora, TrainingRun
+from training.models import Lora, Sample, TrainingRun
 
 
 def folder(run: TrainingRun) -> Path:
@@ -33,6 +35,9 @@ def done(mira: Character) -> TrainingRun:
     run = services.start_training(character=mira, preset="quick", base="pocket", values={"lora_rank": 8})
     put(rundir.state(folder(run), 100))
     JobMetric.objects.create(job=run.job, step=100, loss=0.5)
+    for step in (0, 100):
+        file = storage.key_of(put(rundir.sample(folder(run), step, 0)))
+        Sample.objects.create(run=run, step=step, prompt_index=0, prompt="p", seed=1, file=file, width=64, height=64)
     TrainingHandler().finish(run.job, engine_result(run))
     Job.objects.update(state=Job.State.COMPLETED)
     Lora.objects.update(rank=8)
@@ -51,6 +56,53 @@ def test_training_longer_goes_on_from_the_state_with_the_same_photos(done: Train
 def test_the_curve_of_the_longer_run_begins_with_that_of_the_first(done: TrainingRun) -> None:
     longer = continuing.train_longer(run=done, steps=150)
     assert list(longer.job.metrics.values_list("step", "loss")) == [(100, 0.5)]
+
+
+def test_the_samples_of_the_longer_run_begin_with_those_of_the_first(done: TrainingRun) -> None:
+    longer = continuing.train_longer(run=done, steps=150)
+    jobs.remove(job=done.job)
+    samples = list(longer.samples.all())
+    assert [sample.step for sample in samples] == [0, 100]
+    assert all(storage.absolute(sample.file).is_file() for sample in samples)
+
+
+def test_the_api_lists_them_with_the_longer_run(done: TrainingRun, client: Client) -> None:
+    job = continuing.train_longer(run=done, steps=150).job.public_id
+    listed = client.get(f"/api/jobs/{job}/artifacts").json()["artifacts"]
+    assert [made["step"] for made in listed if made["type"] == "sample"] == [0, 100]
+    assert client.get(f"/api/training/{job}").json()["steps_before"] == 100
+
+
+def test_the_curve_marks_where_the_first_run_ended(done: TrainingRun) -> None:
+    longer = continuing.train_longer(run=done, steps=150)
+    JobMetric.objects.create(job=longer.job, step=101, loss=0.4)
+    curve = curves.loss(longer)
+    assert [step for step, at in zip(curve["steps"], curve["resumed"], strict=True) if at is not None] == [101]
+
+
+def test_the_columns_say_whose_they_are_also_after_the_first_run_was_deleted(done: TrainingRun) -> None:
+    longer = continuing.train_longer(run=done, steps=150)
+    Job.objects.filter(pk=longer.job_id).update(started_at=timezone.now())
+    Sample.objects.create(run=longer, step=150, prompt_index=0, prompt="p", seed=1, file="f", width=64, height=64)
+    told = shown.sample_parts(access.get_run(longer.job.public_id), [0, 100, 150])
+    assert [(part["label"], part["count"]) for part in told] == [("v1", 2), ("This training", 1)]
+    jobs.remove(job=done.job)
+    told = shown.sample_parts(access.get_run(longer.job.public_id), [0, 100, 150])
+    assert [(part["label"], part["count"]) for part in told] == [("An earlier training", 2), ("This training", 1)]
+
+
+def test_a_sample_of_the_first_run_can_be_drawn_again_from_the_longer_one(done: TrainingRun) -> None:
+    longer = continuing.train_longer(run=done, steps=150)
+    assert repeating.kept_steps(longer) == {0, 100}
+    assert repeating.weights(longer.samples.get(step=100)) == Lora.objects.get()
+    assert repeating.weights(longer.samples.get(step=0)) is None
+
+
+def test_a_second_try_at_the_longer_run_tells_the_same_story(done: TrainingRun) -> None:
+    longer = continuing.train_longer(run=done, steps=50)
+    jobs.request_cancel(job=longer.job)
+    second = jobs.retry(job=Job.objects.get(pk=longer.job_id)).training_run
+    assert (second.samples.count(), second.job.metrics.count()) == (2, 1)
 
 
 def test_steps_by_the_photo_do_not_take_the_longer_run_back(done: TrainingRun) -> None:
