@@ -49,9 +49,9 @@ def sample(spec: TrainSpec, step: int) -> bytes:
         {"lora_alpha": 1.7},
         {"precision": "bf16"},
         {"precision": "bf16", "lora_alpha": 3.0},
-        {"quantize": "int8"},
+        {"precision": "bf16", "quantize": "int8"},
         {"ema_decay": 0.9},
-        {"gradient_checkpointing": "on"},
+        {"precision": "bf16", "gradient_checkpointing": "on", "lora_layers": "blocks and prompt"},
     ],
     ids=str,
 )

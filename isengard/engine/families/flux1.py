@@ -16,6 +16,7 @@ import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
 from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 from diffusers.utils import logging as diffusers_logging
+from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
 from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
 from transformers.utils import logging as transformers_logging
@@ -291,6 +292,11 @@ class Flux1:
                 "This LoRA does not fit the base model, so it cannot be used with it. Choose one trained on this base."
             )
             raise EngineError("lora_unreadable", text) from error
+        for layer in self.transformer.modules():
+            if isinstance(layer, LoraLayer) and name in layer.lora_A:
+                # peft takes the layer's own format, and float32 where that is bytes: not what a training draws with.
+                layer.lora_A[name].to(self.dtype)
+                layer.lora_B[name].to(self.dtype)
 
     def make_pipeline(self) -> Any:
         empty = dict.fromkeys(("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2"))
