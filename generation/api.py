@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -253,8 +253,8 @@ class OutputThumbnailView(APIView):
 
 
 class PreviewView(APIView):
-    """What the picture seems to become while it denoises; overwritten all the time and gone at the end, when whoever
-    still asks is sent to the picture."""
+    """What the picture seems to become while it denoises; overwritten all the time and gone at the end. Whoever still
+    asks is sent to the picture, and told 204 where none was made: a page's last question is no error."""
 
     schema = None
 
@@ -263,7 +263,7 @@ class PreviewView(APIView):
         if not (told := PREVIEW_NAME.fullmatch(name)):
             raise NotFound("not_found", "There is no such preview.")
         key = f"{storage.output_key(generation.job.public_id)}/{name}"
+        with suppress(NotFound):
+            return files.respond(request._request, key, "image/jpeg", cache="no-cache")
         finished = generation.outputs.filter(index=int(told[1])).first()
-        if finished and not storage.absolute(key).is_file():
-            return HttpResponseRedirect(finished.thumb_url)
-        return files.respond(request._request, key, "image/jpeg", cache="no-cache")
+        return HttpResponseRedirect(finished.thumb_url) if finished else HttpResponse(status=204)

@@ -26,11 +26,13 @@ def respond(
 ) -> HttpResponseBase:
     """The file behind a storage key, inline or as an attachment called `download`. NotFound: it is gone."""
     path = storage.absolute(key)
-    if not path.is_file():
-        raise NotFound("file_gone", "That file is no longer there.")
-    etag = _etag(path)
-    known = get_conditional_response(request, etag=etag)
-    response = known if known is not None else _body(request, path, content_type, etag)
+    # Not asked for first: it may go between the question and the reading.
+    try:
+        etag = _etag(path)
+        known = get_conditional_response(request, etag=etag)
+        response = known if known is not None else _body(request, path, content_type, etag)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise NotFound("file_gone", "That file is no longer there.") from error
     response.headers["ETag"] = etag
     response.headers["Cache-Control"] = cache
     response.headers["Accept-Ranges"] = "bytes"

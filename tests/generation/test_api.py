@@ -169,7 +169,11 @@ def test_a_preview_that_is_gone_leads_to_the_picture_that_came_of_it(api: APICli
     previews = f"/api/generation/{output.generation.job.public_id}/previews"
     response = api.get(f"{previews}/preview-{output.index:02d}.jpg")
     assert response.status_code == 302 and response.headers["Location"] == output.thumb_url
-    assert api.get(f"{previews}/preview-77.jpg").status_code == 404
+
+
+def test_the_last_question_for_a_preview_of_a_cancelled_picture_is_no_error(api: APIClient, output: Output) -> None:
+    gone = api.get(f"/api/generation/{output.generation.job.public_id}/previews/preview-77.jpg")
+    assert (gone.status_code, gone.content) == (204, b"")
 
 
 def test_a_partial_result_says_so(api: APIClient, output: Output) -> None:
