@@ -15,7 +15,7 @@ from isengard.errors import Invalid
 from isengard.jobs import services as jobs
 from isengard.jobs.models import Job
 from isengard.logs import correlation
-from training import experience, resuming, services
+from training import carrying, experience, resuming, services
 from training.models import TrainingRun
 
 Params = dict[str, Any]
@@ -25,6 +25,7 @@ CAUSES = {
     "out_of_memory": "One step needs more memory than was free. Other programs may use the same memory.",
     "does_not_fit": "These settings need more memory than this machine has.",
     "engine_killed": "The system ended the engine, nearly always because the machine had run out of memory.",
+    "first_loss_not_finite": "Nothing was learnt yet, so the settings are not to blame: it began with broken numbers.",
     "loss_not_finite": "The numbers ran away: each step changed too much, or the number format is too coarse for it.",
     "weights_not_finite": "The numbers ran away late: each step changed too much.",
     "vae_not_finite": "The number format is too coarse for the base's autoencoder, or its files are damaged.",
@@ -62,11 +63,14 @@ MOST_ACCUMULATED = 8
 # where the numbers ran away.
 WHILE_IT_GOES_ON = {"gradient_checkpointing", "max_checkpoints", "sample_count", "steps", "steps_per_image"}
 RATE = {"learning_rate"}
+# What it was to begin from is to blame.
+BEGINNINGS = {"first_loss_not_finite", "warm_start_mismatch", "lora_unreadable", "lora_not_finite", "not_a_lora"}
 
 
 @dataclass(frozen=True)
 class Offer:
     """A button: what it does, and what it changes. `photos`: the character's photos of now instead of the run's.
+    `fresh`: nothing to begin from.
 
     `step`: the one after which it goes on; 0: it begins from the start."""
 
@@ -74,6 +78,7 @@ class Offer:
     words: str
     values: Params = field(default_factory=dict)
     photos: bool = False
+    fresh: bool = False
     step: int = 0
     anew: bool = False
 
@@ -103,6 +108,8 @@ def of(run: TrainingRun) -> Failure | None:
 def _offers(run: TrainingRun, code: str) -> Iterator[Offer]:
     if code in resuming.PHOTOS:
         yield Offer("photos", "with the photos as they are now", photos=True)
+    if code in BEGINNINGS and run.start == TrainingRun.Start.WARM:
+        yield Offer("fresh", "without the LoRA that it began from", fresh=True)
     left = resuming.kept(run)
     declared = {param.name: param for param in catalog.training_params(run.base)}
     for offer in _BY_CODE.get(code, _nothing)(experience.complete(run), declared):
@@ -183,6 +190,7 @@ _BY_CODE: dict[str, Callable[[Params, dict[str, Param]], Iterator[Offer]]] = {
     **dict.fromkeys(("out_of_memory", "engine_killed", "does_not_fit"), _lighter),
     **dict.fromkeys(("loss_not_finite", "weights_not_finite"), _calmer),
     "vae_not_finite": _finer,
+    "first_loss_not_finite": _finer,
     "no_effect": _more,
     "disk_full": _fewer_files,
 }
@@ -196,16 +204,20 @@ def apply(*, run: TrainingRun, key: str) -> TrainingRun:
         raise Invalid("unknown_fix", "This change is not offered for this training. Load its page again.")
     if offer.photos:
         return _with_new_photos(run)
-    return resuming.go_on(run=run, values=offer.values) if offer.step else retry(run=run, values=offer.values)
+    if offer.step:
+        return resuming.go_on(run=run, values=offer.values)
+    return retry(run=run, values=offer.values, beginning=services.FRESH if offer.fresh else None)
 
 
-def retry(*, run: TrainingRun, values: Params) -> TrainingRun:
-    """A failed or cancelled run again, with its photos and its settings but for `values`. Conflict: it is neither."""
-    if not values:
+def retry(*, run: TrainingRun, values: Params, beginning: carrying.Beginning | None = None) -> TrainingRun:
+    """A failed or cancelled run again, with its photos and its settings but for `values`. Conflict: it is neither.
+
+    `beginning`: what it begins from, None for the same as before."""
+    if not values and beginning is None:
         return TrainingRun.objects.get(job=jobs.retry(job=run.job))
     with transaction.atomic():
         jobs.lock_for_retry(job=run.job)
-        return services.again(run=run, values=values)
+        return services.again(run=run, values=values, beginning=beginning)
 
 
 def _with_new_photos(run: TrainingRun) -> TrainingRun:

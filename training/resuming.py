@@ -23,7 +23,7 @@ RAN_AWAY = frozenset({"loss_not_finite", "weights_not_finite"})
 AGAIN = {
     **dict.fromkeys(PHOTOS, "Its photos are damaged or gone, and it can only go on with the very same ones."),
     **dict.fromkeys(RAN_AWAY, "With the same settings its numbers would run away at the same step again."),
-    "vae_not_finite": "With the same settings it would end the same way again.",
+    **dict.fromkeys(("first_loss_not_finite", "vae_not_finite"), "As it stands it would end the same way again."),
     "no_effect": "It has taken all of its steps; more of the same settings change nothing.",
     "state_unusable": "What it saved is damaged, or belongs to other settings.",
 }

@@ -69,6 +69,16 @@ def test_a_base_that_cannot_learn_fails_the_tick_of_the_step(
     assert (last["name"], last["state"], last["text"]) == ("step", "failed", "shapes do not fit")
 
 
+@pytest.mark.parametrize(("warm", "blamed"), [(True, "LoRA that it begins from"), (False, "base model's files")])
+def test_a_first_loss_that_is_no_number_blames_what_it_began_with(
+    train_spec: Make, events: Events, *, warm: bool, blamed: str
+) -> None:
+    training = Training(train_spec(), events, go_on)
+    with pytest.raises(EngineError, match=blamed) as caught:
+        checks.probe(lambda: torch.tensor(float("nan")), training.state, Peaks(), checks.Tick(), warm=warm)
+    assert caught.value.code == "first_loss_not_finite"
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "adamw8bit", "prodigy", "adafactor"])
 def test_the_two_steps_of_the_probe_leave_no_trace(train_spec: Make, events: Events, optimizer: str) -> None:
     training = Training(train_spec(optimizer=optimizer, ema_decay=0.9), events, go_on)
@@ -108,9 +118,9 @@ def test_peaks_forget_at_a_mark_and_remember_the_highest() -> None:
 def test_the_probe_is_no_part_of_the_training_time(
     train_spec: Make, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(*given: Any) -> dict[str, float]:
+    def slow(*given: Any, **named: Any) -> dict[str, float]:
         time.sleep(3)
-        return checks.probe(*given)
+        return checks.probe(*given, **named)
 
     monkeypatch.setattr(loop, "probe", slow)
     assert loop.train(train_spec(), events, go_on)["training_seconds"] < 3

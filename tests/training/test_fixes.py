@@ -110,6 +110,20 @@ def test_a_damaged_photo_offers_those_of_now(mira: Character) -> None:
     assert len(fixes.apply(run=run, key="photos").photos) == len(run.photos) + 1
 
 
+def test_a_lora_that_cannot_be_begun_from_can_be_left_out(mira: Character) -> None:
+    run = failed(mira, "first_loss_not_finite")
+    TrainingRun.objects.update(start="warm")
+    run.refresh_from_db()
+    again = fixes.apply(run=run, key="fresh")
+    assert (again.start, again.params) == ("fresh", run.params)
+
+
+def test_what_would_fail_again_is_not_the_first_thing_to_press(client: Client, mira: Character) -> None:
+    page = client.get(failed(mira, "loss_not_finite").get_absolute_url()).content.decode()
+    assert re.findall(r'<button class="[^"]*btn-primary[^>]*value="(\w+)"', page) == ["rate"]
+    assert '<button class="btn" id="train-again">' in page
+
+
 def test_what_is_not_offered_is_refused(mira: Character) -> None:
     with pytest.raises(Invalid, match="not offered"):
         fixes.apply(run=failed(mira, "gpu_busy"), key="resolution")

@@ -70,18 +70,23 @@ def round_trip(family: Family, pixels: torch.Tensor, tick: Tick) -> None:
     tick.text = f"a photo comes back with {psnr:.0f} dB{poor}"
 
 
-def probe(step: Callable[[], torch.Tensor], state: TrainState, peaks: Peaks, tick: Tick) -> dict[str, float]:
+def probe(
+    step: Callable[[], torch.Tensor], state: TrainState, peaks: Peaks, tick: Tick, *, warm: bool = False
+) -> dict[str, float]:
     """Two real steps, taken back to the last bit (weights, optimizer, chance). The fields of the `probe` event.
 
-    EngineError loss_not_finite: before anything was learnt, so what it would learn from is broken."""
+    `warm`: it begins from a LoRA. EngineError first_loss_not_finite: before anything was learnt, so what it would learn
+    from is broken."""
     before = state.pack()
     peaks.mark()
     times = [_timed(step) for _ in range(PROBE_STEPS)]
     facts = {"seconds_per_step": round(times[-1][0], 4), **peaks.since_mark()}
     state.take(*before)
     if not math.isfinite(times[0][1]):
-        text = "The very first loss is not a number. Use fp32 precision, or get the base model's files again."
-        raise EngineError("loss_not_finite", text)
+        cure = "Use fp32 precision, or get the base model's files again."
+        if warm:
+            cure = "The LoRA that it begins from is damaged or far too strong. Begin without it."
+        raise EngineError("first_loss_not_finite", f"The very first loss is not a number. {cure}")
     tick.text = f"two steps work, {times[-1][0]:.2g} s each"
     return facts
 

@@ -33,8 +33,8 @@ LOWER = "the batch size, the resolution or the LoRA rank"
 def train(spec: TrainSpec, sink: Sink, stop: Stop, asks: Asks = nothing_asked) -> Event:
     """Trains, and gives the fields of the `result` event (events.py). When told to stop it saves first.
 
-    EngineError: loss_not_finite, weights_not_finite, out_of_memory, no_images, image_unreadable, state_unusable,
-    warm_start_mismatch, no_effect, and what loading the base can raise."""
+    EngineError: first_loss_not_finite, loss_not_finite, weights_not_finite, out_of_memory, no_images, image_unreadable,
+    state_unusable, warm_start_mismatch, no_effect, and what loading the base can raise."""
     if not spec.images:
         raise EngineError("no_images", "There are no pictures to train on. Add some photos to the character first.")
     rundir.sweep(Path(spec.run_dir))
@@ -103,7 +103,7 @@ class Training:
             return
         trying = "Trying two steps"
         with self.outside_the_clock("checking", trying), self.checks.tick("step", trying) as tick:
-            facts = probe(self.step, self.state, self.peaks, tick)
+            facts = probe(self.step, self.state, self.peaks, tick, warm=self.spec.start == "warm")
         self.sink("probe", **facts)
         with self.checks.tick("memory", "Looking at the memory") as tick:
             tick.text = memory_words(facts, self.family.device)
