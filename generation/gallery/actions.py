@@ -36,8 +36,14 @@ def delete_one(request: HttpRequest, public_id: str, index: int) -> HttpResponse
 
 @require_POST
 def undo(request: HttpRequest) -> HttpResponse:
-    count = binning.restore_outputs(request.GET.get("token", ""))
-    return answers.done(request, f"{answers.pictures(count)} back.", *answers.refresh(request.GET), "pictures:changed")
+    """From a toast or beside the picture in the viewer; whichever it was, the toast that offers it goes."""
+    token = request.GET.get("token", "")
+    count = binning.restore_outputs(token)
+    said = f"{answers.pictures(count)} back." if count else "That was undone already."
+    answer = answers.done(request, said, *answers.refresh(request.GET), "pictures:changed")
+    if is_fragment(request):
+        answer.status_code, answer.content = 200, answers.without_toast(token)
+    return answer
 
 
 @require_POST

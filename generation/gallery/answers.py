@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.html import format_html
 
 from characters.browse.answers import CHANGED, CLOSE, FORGET, RELISTED, told
 from isengard.htmx import is_fragment, redirect_to
@@ -29,6 +30,12 @@ def pictures(count: int) -> str:
 def undo_url(token: str, *, relist: bool = False) -> str:
     """POSTed by the toast within a minute; `relist`: the grid on the page no longer knows where they were."""
     return f"{reverse('generation:pictures-undo')}?token={token}{'&all=1' if relist else ''}"
+
+
+def without_toast(token: str) -> bytes:
+    """What takes the toast of one deletion off the page: it has the address of its undo as its id (app.js)."""
+    gone = "<i hx-swap-oob=\"delete:[id^='{}']\"></i>"
+    return format_html(gone, undo_url(token)).encode()
 
 
 def done(request: HttpRequest, message: str, *events: str, undo: str = "", level: str = "success") -> HttpResponse:

@@ -44,14 +44,16 @@ def token(moment: datetime) -> str:
 
 
 def restore_outputs(undo: str) -> int:
-    """Takes one `bin_outputs` back, and a discarded training picture waits for its verdict again; how many. Invalid:
-    too late, or not a token of ours."""
-    binned = Output.everything.filter(deleted_at=_moment(undo))
+    """Takes one `bin_outputs` back, and a discarded training picture waits for its verdict again; how many, 0 where
+    that was done before. Invalid: too late, or not a token of ours."""
+    moment = _moment(undo)
+    binned = Output.everything.filter(deleted_at=moment)
     with transaction.atomic():
         binned.filter(verdict=Output.Verdict.DISCARDED).update(verdict="")
         count = binned.update(deleted_at=None)
-    if not count:
-        raise Invalid("too_late", "It is too late to undo that: the pictures are gone.")
+    # Within the minute nothing is erased but by hand, so what is not in the bin is back already.
+    if not count and not timezone.now() - timedelta(seconds=UNDO_SECONDS) < moment <= timezone.now():
+        raise Invalid("too_late", "It is too late to undo that: what was not brought back within a minute is gone.")
     return count
 
 

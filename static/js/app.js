@@ -49,7 +49,7 @@ function toast({ message, level = "info", undo = "", correlation = "", seconds }
   one("use", element).setAttribute("href", iconUrl(LEVEL_ICONS[level] ?? "info"));
   one("span", element).textContent = message;
   const actions = one(".toast-actions", element);
-  if (undo) actions.append(button("Undo", () => { element.remove(); htmx.ajax("POST", undo, { source: document.body, swap: "none" }); }));
+  if (undo) element.id = undo, actions.append(button("Undo", () => htmx.ajax("POST", undo, { source: document.body, swap: "none" }).finally(() => element.remove())));
   if (correlation) {
     const id = make("span", { className: "correlation", textContent: correlation });
     actions.append(button("Copy id", () => copy(correlation)), showLog(correlation), id);

@@ -10,6 +10,7 @@ from django.utils import timezone
 from characters.models import Character
 from generation import tasks
 from generation.gallery import binning, cleaning
+from generation.gallery.answers import undo_url
 from generation.models import Board, CleanupRule, Output
 from isengard import storage
 from isengard.errors import Invalid
@@ -73,6 +74,19 @@ def test_the_sweep_bins_what_is_due_and_erases_it_a_minute_later(old: list[Outpu
 def test_what_was_binned_within_the_minute_is_not_erased(outputs: list[Output]) -> None:
     binned = binning.bin_outputs(Output.objects.all())
     assert binning.purge() == 0 and binning.restore_outputs(binned.undo) == 5
+
+
+def test_an_undo_that_was_used_says_so_kindly(client: Client, outputs: list[Output]) -> None:
+    url = undo_url(binning.bin_outputs(Output.objects.all()).undo)
+    first, second = (client.post(url, headers=HTMX) for _ in range(2))
+    assert "5 pictures back" in first["HX-Trigger"] and "undone already" in second["HX-Trigger"]
+    assert second.status_code == 200 and Output.objects.count() == 5
+
+
+def test_an_undo_takes_the_toast_that_offers_it_off_the_page(client: Client, outputs: list[Output]) -> None:
+    url = undo_url(binning.bin_outputs(Output.objects.all()).undo)
+    page = text(client.post(f"{url}&all=1", headers=HTMX))
+    assert page == f"""<i hx-swap-oob="delete:[id^='{url}']"></i>"""
 
 
 @pytest.mark.parametrize("token", ["", "1", "x", "9" * 40])
