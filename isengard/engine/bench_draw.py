@@ -125,6 +125,7 @@ def loras(family: Family, case: Case, without: float) -> Iterator[Row]:
     files = [random_lora(family, root / f"{seed}.safetensors", seed) for seed in (1, 2)]
     registry: Any = Registry(str(family.device))
     registry._family, registry._key = family, (family.base, family.dtype, "none")
+    registry.hasten(speed.get(case.speed))
     swaps, worn, before = [], [], 0
     for turn in range(SWAPS):
         swaps.append(bench.seconds(partial(registry.wear, (files[turn % 2],))))
@@ -133,7 +134,7 @@ def loras(family: Family, case: Case, without: float) -> Iterator[Row]:
     yield Row(f"H6 LoRA of rank {RANK} ÷ none", statistics.median(worn) / without, "×", "fast; all layers", 1.08)
     yield Row("H7 LoRA swap, both warm", statistics.median(swaps[2:]), "s", f"median of {SWAPS - 2}", target=0.150)
     yield Row("H7 programs compiled by later swaps", programs() - before, "", f"{SWAPS - 1} swaps", target=0)
-    registry.wear(())
+    registry.hasten(speed.EXACT)
     family.transformer.unload_lora()
 
 
@@ -170,7 +171,7 @@ def random_lora(family: Family, path: Path, seed: int) -> LoraRef:
     )
     lora.save(path, made)
     lora.remove()
-    return LoraRef(str(path), f"{seed:064x}", 1.0)
+    return LoraRef(str(path), str(seed) * 64, 1.0)
 
 
 def small(case: Case, side: int, steps: int) -> Case:

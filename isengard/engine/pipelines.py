@@ -14,8 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from isengard.engine import families, lora_file, memory
 from isengard.engine.families.base import Embeds, Family, Quantize
+from isengard.engine.families.slot import Slot, Weights
 from isengard.engine.rundir import replacing
 from isengard.engine.specs import BaseModel, LoraRef
+from isengard.engine.speed import Speed
 
 WARM_LORAS = 4
 # On the device, 4 MB each for FLUX: a quarter of a gigabyte; the rest comes back from disk in a millisecond.
@@ -90,8 +92,10 @@ class Registry:
         self._family: Family | None = None
         self._prompts: dict[Path, PromptCache] = {}
         self._beside: dict[str, Any] = {}
-        # adapter name → the file's header, oldest use first
+        # adapter name → the file's header, oldest use first; with a slot its weights, too, as no adapter holds them
         self._loras: OrderedDict[str, lora_file.LoraHeader] = OrderedDict()
+        self._weights: dict[str, Weights] = {}
+        self._slot: Slot | None = None
 
     def is_warm(self, base: BaseModel, precision: str | None = None, quantize: Quantize = "none") -> bool:
         return self._key == (base, memory.pick_dtype(Path(base.path), precision), quantize)
@@ -108,10 +112,11 @@ class Registry:
 
     def close(self) -> None:
         """Forgets everything and gives the memory back."""
-        self._family, self._key = None, None
+        self._family, self._key, self._slot = None, None, None
         self._prompts.clear()
         self._beside.clear()
         self._loras.clear()
+        self._weights.clear()
         memory.release()
 
     def keep(self, key: str, make: Callable[[], Any]) -> Any:
@@ -131,27 +136,46 @@ class Registry:
             family.free("text")
         return found
 
+    def hasten(self, speed: Speed) -> None:
+        """From now on the base draws so. Compiled, it wears all LoRAs in one slot, else each as its own adapter."""
+        family = self._require()
+        if speed.compiled != (self._slot is not None):
+            self._forget_all()
+            self._slot = Slot(family.transformer, family.dtype) if speed.compiled else None
+        family.hasten(speed)
+
     def wear(self, loras: tuple[LoraRef, ...]) -> list[lora_file.LoraHeader]:
         """Applies exactly these adapters, without reloading the base; none means exactly the base.
 
         EngineError: a file that cannot be read, or was trained for another model."""
-        transformer: Any = self._require().transformer
-        named = [(_name(lora), lora) for lora in loras]
-        headers = {name: self._add(name, lora) for name, lora in named}
-        if headers:
-            transformer.set_adapters(list(headers), [lora.strength for lora in loras])
-            transformer.enable_adapters()
-        elif self._loras:
-            transformer.disable_adapters()
+        headers = {name: self._add(name, lora) for name, lora in ((_name(lora), lora) for lora in loras)}
+        strengths = [lora.strength for lora in loras]
+        if self._slot is not None:
+            self._slot.fill(
+                [(self._weights[name], strength) for name, strength in zip(headers, strengths, strict=True)]
+            )
+        else:
+            self._switch(list(headers), strengths)
         self._forget_oldest(keep=set(headers))
         return list(headers.values())
 
+    def _switch(self, names: list[str], strengths: list[float]) -> None:
+        transformer: Any = self._require().transformer
+        if names:
+            transformer.set_adapters(names, strengths)
+            transformer.enable_adapters()
+        elif self._loras:
+            transformer.disable_adapters()
+
     def _add(self, name: str, lora: LoraRef) -> lora_file.LoraHeader:
-        family = self._require()
+        family, path = self._require(), Path(lora.path)
         if name not in self._loras:
-            header = lora_file.inspect(Path(lora.path))
+            header = lora_file.inspect(path)
             lora_file.require_fit(header, family.base)
-            family.load_lora(Path(lora.path), name)
+            if self._slot is not None:
+                self._weights[name] = family.lora_weights(path)
+            else:
+                family.load_lora(path, name)
             self._loras[name] = header
         self._loras.move_to_end(name)
         return self._loras[name]
@@ -159,8 +183,19 @@ class Registry:
     def _forget_oldest(self, keep: set[str]) -> None:
         for name in list(self._loras):
             if len(self._loras) > WARM_LORAS and name not in keep:
-                self._require().transformer.delete_adapters(name)
-                del self._loras[name]
+                self._forget(name)
+
+    def _forget_all(self) -> None:
+        for name in list(self._loras):
+            self._forget(name)
+        if self._slot is not None:
+            self._slot.remove()
+
+    def _forget(self, name: str) -> None:
+        if self._slot is None:
+            self._require().transformer.delete_adapters(name)
+        self._weights.pop(name, None)
+        del self._loras[name]
 
     def _require(self) -> Family:
         if self._family is None:

@@ -3,19 +3,22 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("torch")
 
 import torch
+from torch._dynamo.testing import CompileCounter
 
 from isengard.engine import capabilities, catalog, speed
 from isengard.engine.errors import EngineError
 from isengard.engine.families import pace
 from isengard.engine.families.flux1 import Flux1
+from isengard.engine.pipelines import Registry
 from isengard.engine.sampling import Look, draw
-from isengard.engine.specs import BaseModel
+from isengard.engine.specs import BaseModel, LoraRef
 
 LOOK = Look(32, 32, 4, 2.5)
 CACHED = replace(speed.EXACT, key="cached", cache=1e9)
@@ -40,12 +43,42 @@ def calls_of_the_last_block(family: Flux1) -> Callable[[], int]:
     return lambda: count[0]
 
 
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch) -> CompileCounter:
+    """Counts what is compiled, and runs it as it is."""
+    torch._dynamo.reset()
+    monkeypatch.setattr(pace, "BACKEND", counter := CompileCounter())
+    return counter
+
+
 @pytest.mark.integration
-def test_compiled_blocks_draw_the_same_picture(family: Flux1) -> None:
-    plain = drawn(family)
+def test_other_loras_strengths_and_sizes_compile_nothing_again(
+    tiny: BaseModel, programs: CompileCounter, loras: tuple[LoraRef, LoraRef]
+) -> None:
+    (first, second), registry = loras, Registry("cpu")
+    family: Any = registry.use(tiny)
+    registry.hasten(speed.get("fast"))
+    for worn, side in (((), 32), ((first,), 32), ((first,), 48)):
+        registry.wear(worn)
+        drawn(family, look=replace(LOOK, width=side))
+    before = programs.frame_count
+    for again, side in (((second,), 32), ((replace(first, strength=0.3),), 64), (loras, 80), ((), 48)):
+        registry.wear(again)
+        drawn(family, look=replace(LOOK, height=side))
+    assert before == 6 and programs.frame_count == before
+
+
+@pytest.mark.integration
+def test_beyond_the_limit_blocks_are_compiled_anew_and_draw_the_same_picture(
+    family: Flux1, programs: CompileCounter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "PROGRAMS", 1)
+    plain = drawn(family, look=replace(LOOK, width=48))
     family.hasten(speed.get("fast"))
-    assert family.transformer.transformer_blocks[0]._compiled_call_impl is not None
-    assert torch.allclose(drawn(family), plain, atol=1e-4)
+    drawn(family)
+    before = programs.frame_count
+    assert torch.allclose(drawn(family, look=replace(LOOK, width=48)), plain, atol=1e-4)
+    assert before == 2 and programs.frame_count == 4
 
 
 def test_a_step_cache_computes_only_the_first_step_when_all_are_alike(family: Flux1) -> None:

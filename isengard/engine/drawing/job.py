@@ -204,7 +204,7 @@ class Job:
         if not self.registry.is_warm(self.spec.base, *how):
             self.sink("stage", stage="loading_model", message=f"Loading {self.spec.base.key}")
         family = self.registry.use(self.spec.base, *how)
-        family.hasten(speed.get(self.spec.params.get("speed", "exact")))
+        self.registry.hasten(speed.get(self.spec.params.get("speed", "exact")))
         for wish in self.wishes:
             family.latent_shape(wish.look.width, wish.look.height)
         return family

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 
+from isengard.engine.families.slot import Weights
 from isengard.engine.specs import BaseModel
 from isengard.engine.speed import Speed
 
@@ -93,6 +94,9 @@ class Family(Protocol):
 
     def export_key(self, module: str, half: Literal["A", "B"]) -> str:
         """The key under which tools of this family look for one half of a module's LoRA."""
+
+    def lora_weights(self, path: Path) -> Weights:
+        """What the file adds to each layer, on the device and in the model's dtype. EngineError as lora_convert's."""
 
     def load_lora(self, path: Path, name: str) -> None:
         """Adds the file as adapter `name`, in the model's dtype. EngineError lora_unreadable."""

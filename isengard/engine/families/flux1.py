@@ -26,6 +26,7 @@ from isengard.engine.errors import EngineError
 from isengard.engine.families import flux1_learning
 from isengard.engine.families.base import Embeds, Family, Guidance, Guide, Inputs, Part, Quantize, Timesteps
 from isengard.engine.families.pace import Pace
+from isengard.engine.families.slot import Weights
 from isengard.engine.lora_matrix import Matrix
 from isengard.engine.memory import is_out_of_memory, is_small, release
 from isengard.engine.specs import BaseModel
@@ -203,13 +204,16 @@ class Flux1:
         more = {name: value for guide in guides for name, value in guide(inputs, grid).items()}
         # LoRA weights in training are float32 on a bf16 model: autocast lets them meet.
         mixed = torch.is_grad_enabled() and self.dtype != torch.float32
-        pace = self._pace.step(self.transformer, sigma, latents.shape)
-        with torch.autocast(self.device.type, self.dtype, enabled=mixed), pace:
+
+        def velocity() -> torch.Tensor:
             if torch.is_grad_enabled() and not more and flux1_learning.fits(self.transformer):
-                velocity = flux1_learning.velocity(self.transformer, inputs, self._turns_of(inputs, grid))
-            else:
-                velocity = self.transformer(**inputs, **more, return_dict=False)[0]
-        return _unpack(velocity.float(), *grid)
+                return flux1_learning.velocity(self.transformer, inputs, self._turns_of(inputs, grid))
+            found: torch.Tensor = self.transformer(**inputs, **more, return_dict=False)[0]
+            return found
+
+        with torch.autocast(self.device.type, self.dtype, enabled=mixed):
+            found = self._pace.run(self.transformer, sigma, latents.shape, velocity)
+        return _unpack(found.float(), *grid)
 
     def _inputs(self, latents: torch.Tensor, sigma: torch.Tensor, embeds: Embeds, guidance: float) -> Inputs:
         count, _, height, width = latents.shape
@@ -279,8 +283,16 @@ class Flux1:
     def export_key(self, module: str, half: Literal["A", "B"]) -> str:
         return f"transformer.{module}.lora_{half}.weight"
 
+    def _lora_tensors(self, path: Path) -> dict[str, torch.Tensor]:
+        return {key: _tensor(matrix).to(self.device, self.dtype) for key, matrix in lora_convert.tensors(path)}
+
+    def lora_weights(self, path: Path) -> Weights:
+        found = self._lora_tensors(path)
+        modules = {key.removeprefix("transformer.").rpartition(".lora_")[0]: None for key in found}
+        return {name: (found[self.export_key(name, "A")], found[self.export_key(name, "B")]) for name in modules}
+
     def load_lora(self, path: Path, name: str) -> None:
-        weights = {key: _tensor(matrix).to(self.device, self.dtype) for key, matrix in lora_convert.tensors(path)}
+        weights = self._lora_tensors(path)
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Already found a `peft_config`")  # several adapters are meant

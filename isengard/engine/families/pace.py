@@ -1,17 +1,19 @@
 """How a denoiser is run: as it is, with compiled blocks, with a step cache. Knows diffusers' models; no job."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from diffusers import FirstBlockCacheConfig
 
 from isengard.engine.speed import EXACT, Speed
 
-BACKEND = "inductor"
-# Each LoRA that is put on or off, and each picture shape, is another program; torch's own limit of 8 would end in the
-# plain blocks without a word.
+T = TypeVar("T")
+
+BACKEND: Any = "inductor"
+# How many programs are kept. Pictures make two (the first one's size, then one for all others), and again for each
+# rank and choice of layers of the LoRA's slot, a reference picture, a cache.
 PROGRAMS = 64
 
 
@@ -41,12 +43,31 @@ class Pace:
             from torch import _dynamo  # seconds that only a compiled model is worth
 
             _dynamo.config.recompile_limit = PROGRAMS
+            # Beyond the limit torch would go on in the plain blocks without a word.
+            _dynamo.config.fail_on_recompile_limit_hit = True
             # The cache decides outside of the program, so one graph for a whole block cannot be asked for.
             denoiser.compile_repeated_blocks(backend=BACKEND, fullgraph=False)
 
+    def run(self, denoiser: Any, sigma: torch.Tensor, shape: torch.Size, call: Callable[[], T]) -> T:
+        """One call of the denoiser at noise level sigma (B,) with latents of a shape."""
+        with self._step(denoiser, sigma, shape):
+            return self._compiled(denoiser, call) if self.speed.compiled else call()
+
+    def _compiled(self, denoiser: Any, call: Callable[[], T]) -> T:
+        """Where there are too many programs all are forgotten and those that are needed compiled again: a wait now and
+        then, and never plain blocks under the name of compiled ones."""
+        from torch import _dynamo
+
+        try:
+            return call()
+        except _dynamo.exc.FailOnRecompileLimitHit:
+            _dynamo.reset()
+            if self.speed.cache:
+                denoiser._reset_stateful_cache()
+            return call()
+
     @contextmanager
-    def step(self, denoiser: Any, sigma: torch.Tensor, shape: torch.Size) -> Iterator[None]:
-        """Around one call of the denoiser at noise level sigma (B,) with latents of a shape."""
+    def _step(self, denoiser: Any, sigma: torch.Tensor, shape: torch.Size) -> Iterator[None]:
         if not self.speed.cache:
             yield
             return
