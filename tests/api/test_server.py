@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from isengard.studio.process import die_with_parent
+from tests.ports import free_port
 
 pytestmark = pytest.mark.integration
 
@@ -21,9 +22,7 @@ MEGABYTE = 1 << 20
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number = int(probe.getsockname()[1])
+    number = free_port()
     command = [sys.executable, "-m", "isengard.server", "-b", "127.0.0.1", "-p", str(number), "-v", "0"]
     # An application that never waits leaves its server no moment to hear a polite signal in.
     server = subprocess.Popen(

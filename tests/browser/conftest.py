@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,29 +21,28 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 from isengard.studio.process import die_with_parent
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
 # Alone it takes ten seconds; beside other work on two cores it has taken a hundred.
 START_SECONDS = 240
-STOP_SECONDS = 60
+STOP_SECONDS = 240
 # Two cores shared with others draw slowly; a quiet machine needs a tenth of this.
 TRAINING_SECONDS = 300
-# How Chromium names the end of a request whose page is gone.
+# How long an answer of the studio is waited for, in milliseconds. It is no pause: a quick machine loses nothing by it.
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
+# How Chromium names the end of a request whose page is gone, and of a socket whose job ended before it was open.
 LEFT = "net::ERR_ABORTED"
+UNUSED = "closed before the connection is established"
 QUESTIONS = count()
 # Each process of a test run has two databases of Redis for its studios' queues; the first of all is the unit tests'.
 REDIS = 1 + 2 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 ENDED = ("htmx:afterRequest", "htmx:sendError", "htmx:sendAbort")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -84,7 +82,7 @@ class Studio:
 @contextmanager
 def running(home: Home) -> Iterator[Studio]:
     """Web, workers, beat, sample character, real engine, until they are told to stop as a user stops them."""
-    port = _free_port()
+    port = free_port()
     with (home.volume / "studio.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "studio", "--port", str(port)],
@@ -169,17 +167,36 @@ def start_training(live: str, steps: int, **more: Any) -> str:
     return str(ask(live, "/api/training", body)["id"])
 
 
+def completed(live: str, job: str, seconds: float = TRAINING_SECONDS) -> str:
+    """The job's id, once it has. AssertionError: it ended otherwise, or takes longer than that."""
+    deadline = time.monotonic() + seconds
+    while (state := ask(live, f"/api/jobs/{job}")["status"]) != "completed":
+        assert state in {"queued", "running"} and time.monotonic() < deadline, state
+        time.sleep(0.5)
+    return job
+
+
+def follow(page: Page, way: Locator) -> None:
+    """Clicks what leads to another page, and returns when that page's scripts answer clicks and keys."""
+    with page.expect_event("load"):
+        way.click()
+
+
+def stroke(page: Page, canvas: Locator) -> None:
+    """Draws a short line. Hovering waits until the canvas lies still, which what loads above it may move."""
+    canvas.hover(position={"x": 40, "y": 40})
+    page.mouse.down()
+    for x, y in ((60, 45), (90, 60)):
+        canvas.hover(position={"x": x, "y": y})
+    page.mouse.up()
+
+
 @pytest.fixture(scope="session")
 def trained(live: str) -> str:
     """A LoRA that a training of the sample character ended with, from whichever test trained first; its id."""
-    if not (known := _trained_here(live)):
-        job = start_training(live, 100)
-        deadline = time.monotonic() + TRAINING_SECONDS
-        while (state := ask(live, f"/api/training/{job}")["status"]) != "completed":
-            assert state in {"queued", "running"} and time.monotonic() < deadline, state
-            time.sleep(1)
-        known = _trained_here(live)
-    return known[0]
+    if not _trained_here(live):
+        completed(live, start_training(live, 100))
+    return _trained_here(live)[0]
 
 
 def _trained_here(live: str) -> list[str]:
@@ -189,12 +206,40 @@ def _trained_here(live: str) -> list[str]:
 
 
 @pytest.fixture
+def photo(live: str) -> str:
+    """The sample character's newest photo to train on; its id."""
+    found = ask(live, f"/api/images?character={sample_character(live)}&split=train&limit=1")
+    return str(found["images"][0]["id"])
+
+
+@contextmanager
+def visiting(chromium: Browser, live: str, **options: Any) -> Iterator[BrowserContext]:
+    """A browser of its own without cookies and drafts, at 1440 px."""
+    context = chromium.new_context(base_url=live, viewport={"width": 1440, "height": 900}, **options)
+    context.set_default_timeout(PATIENCE)
+    try:
+        yield context
+    finally:
+        context.close()
+
+
+@pytest.fixture
+def rough(chromium: Browser, live: str) -> Iterator[Page]:
+    """A page whose failing or refused requests are the point of the test."""
+    with visiting(chromium, live) as context:
+        yield context.new_page()
+
+
+@pytest.fixture
 def page(chromium: Browser, live: str) -> Iterator[Page]:
     """A page at 1440 px that fails its test on script errors and on requests that leave the studio."""
-    context: BrowserContext = chromium.new_context(base_url=live, viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(15_000)
     problems: list[str] = []
+    with visiting(chromium, live) as context:
+        yield _watched(context.new_page(), live, problems)
+    assert problems == []
+
+
+def _watched(page: Page, live: str, problems: list[str]) -> Page:
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda message: problems.append(message.text) if _serious(message) else None)
     page.on("requestfailed", lambda request: None if request.failure == LEFT else problems.append(str(request.failure)))
@@ -202,14 +247,12 @@ def page(chromium: Browser, live: str) -> Iterator[Page]:
         "request",
         lambda request: None if _ours(request.url, live) else problems.append(f"left the studio: {request.url}"),
     )
-    yield page
-    context.close()
-    assert problems == []
+    return page
 
 
 def _serious(message: ConsoleMessage) -> bool:
     """htmx also complains of requests that it took back or left with the page; failed ones are noted for themselves."""
-    return message.type == "error" and not message.text.startswith(ENDED)
+    return message.type == "error" and not message.text.startswith(ENDED) and UNUSED not in message.text
 
 
 def _ours(url: str, live: str) -> bool:

@@ -7,7 +7,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from isengard.engine.pocket.faces import sample_photos
-from tests.browser.conftest import ask
+from tests.browser.conftest import ask, completed, stroke
 from tests.library.conftest import diffusers
 
 pytestmark = pytest.mark.browser
@@ -19,7 +19,7 @@ PATIENCE = 120_000
 def drawn(live: str) -> str:
     """A finished request for one picture; its id."""
     body = {"config": {"prompt": "a woman, red hair", "seed": 1}}
-    return str(ask(live, "/api/generation", body)["id"])
+    return completed(live, ask(live, "/api/generation", body)["id"])
 
 
 def newest(page: Page) -> Locator:
@@ -30,11 +30,6 @@ def in_few_steps(page: Page) -> None:
     """What is watched here is the way, not the picture."""
     page.locator("summary", has_text="More settings").click()
     page.locator("#steps").fill("4")
-
-
-def ready(page: Page, drawn: str) -> None:
-    page.goto(f"/generate/{drawn}")
-    expect(page.locator("[data-viewer-item]")).to_be_visible(timeout=PATIENCE)
 
 
 def test_choices_and_quality_make_pictures(page: Page) -> None:
@@ -51,7 +46,6 @@ def test_choices_and_quality_make_pictures(page: Page) -> None:
 
 @pytest.mark.parametrize("tool", ["image_to_image", "outpaint", "upscale", "face_refine"])
 def test_a_tool_goes_on_with_a_picture(page: Page, drawn: str, tool: str) -> None:
-    ready(page, drawn)
     page.goto(f"/generate?tool={tool}&from={drawn}&picture=0")
     in_few_steps(page)
     page.get_by_test_id("generate-btn").click()
@@ -67,21 +61,13 @@ def test_hires_fix_draws_larger(page: Page) -> None:
     expect(page.get_by_test_id("prompt-input")).to_have_value("a man, grey hair")
     in_few_steps(page)
     page.get_by_test_id("generate-btn").click()
+    expect(newest(page).locator(".prompt-line")).to_have_text("a man, grey hair")
     expect(newest(page).locator("[data-viewer-item] img")).to_have_attribute("width", "192", timeout=PATIENCE)
 
 
 def test_a_painted_part_is_drawn_anew(page: Page, drawn: str) -> None:
-    ready(page, drawn)
     page.goto(f"/generate?tool=inpaint&from={drawn}&picture=0")
-    canvas = page.locator(".brush-stage canvas")
-    canvas.scroll_into_view_if_needed()
-    page.wait_for_timeout(500)
-    box = canvas.bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + 60, box["y"] + 60)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 140, box["y"] + 90, steps=8)
-    page.mouse.up()
+    stroke(page, page.locator(".brush-stage canvas"))
     page.get_by_test_id("generate-btn").click()
     expect(newest(page)).to_contain_text("Inpaint")
     expect(newest(page).locator("[data-viewer-item]")).to_be_visible(timeout=PATIENCE)
@@ -117,7 +103,7 @@ def test_two_characters_meet_in_one_picture(page: Page, two_people: list[str], t
 
 
 def test_a_wide_picture_stands_beside_its_recipe(page: Page, drawn: str) -> None:
-    ready(page, drawn)
+    page.goto(f"/generate/{drawn}")
     page.locator("[data-viewer-item] img").evaluate("image => image.setAttribute('width', 2 * image.height)")
     page.locator("[data-viewer-item]").click()
     expect(page.locator(".viewer-panel")).to_contain_text("Recipe")
@@ -128,7 +114,6 @@ def test_a_wide_picture_stands_beside_its_recipe(page: Page, drawn: str) -> None
 
 
 def test_a_file_becomes_the_source_and_no_word_is_lost(page: Page, drawn: str, live: str, tmp_path: Path) -> None:
-    ready(page, drawn)
     path = tmp_path / "mine.png"
     path.write_bytes(page.request.get(f"{live}/api/generation/{drawn}/outputs/0").body())
     page.goto("/generate?tool=image_to_image")
@@ -139,7 +124,6 @@ def test_a_file_becomes_the_source_and_no_word_is_lost(page: Page, drawn: str, l
 
 
 def test_a_dropped_picture_fills_the_form(page: Page, drawn: str, live: str, tmp_path: Path) -> None:
-    ready(page, drawn)
     path = tmp_path / "ours.png"
     path.write_bytes(page.request.get(f"{live}/api/generation/{drawn}/outputs/0").body())
     page.goto("/generate")

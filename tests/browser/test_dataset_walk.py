@@ -17,6 +17,7 @@ from isengard.engine.pocket.faces import sample_photos
 pytestmark = pytest.mark.browser
 # Two cores shared with others take minutes for what a quiet machine does in seconds.
 LONG = 120_000
+CHARACTER = re.compile(r"/characters/char-[0-9a-f]{8}")
 CAPTION = "ohwx waving,\nin a café 🙂 <b>outside</b>"
 
 
@@ -58,7 +59,7 @@ def drop_photos(page: Page) -> str:
     page.locator("input[name=trigger_word]").fill("ohwx")
     page.locator("input[type=file]").set_input_files(mixed_photos())
     page.get_by_test_id("create-character-btn").click()
-    page.wait_for_url(re.compile(r"/characters/char-[0-9a-f]{8}"), timeout=LONG)
+    page.wait_for_url(CHARACTER, timeout=LONG)
     expect(tiles(page)).to_have_count(12, timeout=LONG)
     return page.url.partition("?")[0]
 
@@ -136,6 +137,7 @@ def upload_archive(page: Page, archive: dict[str, bytes]) -> str:
         re.compile(r"(\d+) of \1 photos added")
     )
     page.get_by_role("link", name="Show photos").click()
+    page.wait_for_url(CHARACTER)
     return page.url.partition("?")[0]
 
 

@@ -3,15 +3,9 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ask
+from tests.browser.conftest import ask, stroke
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def photo(live: str) -> str:
-    """The sample character's first photo; its id."""
-    return str(ask(live, "/api/images?limit=1")["images"][0]["id"])
 
 
 def test_the_frame_moves_by_keys_and_is_kept(page: Page, live: str, photo: str) -> None:
@@ -27,17 +21,9 @@ def test_the_frame_moves_by_keys_and_is_kept(page: Page, live: str, photo: str) 
     assert f"/photos/{photo}" in page.url  # arrows in the editor do not turn the page
 
 
-def test_a_stroke_of_the_brush_becomes_the_mask(page: Page, live: str, photo: str) -> None:
+def test_a_stroke_of_the_brush_becomes_the_mask(page: Page, photo: str) -> None:
     page.goto(f"/photos/{photo}")
     page.locator("#panel-mask").scroll_into_view_if_needed()
-    canvas = page.locator(".brush-stage canvas")
-    canvas.scroll_into_view_if_needed()
-    page.wait_for_timeout(500)
-    box = canvas.bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + 40, box["y"] + 40)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 90, box["y"] + 60, steps=8)
-    page.mouse.up()
+    stroke(page, page.locator(".brush-stage canvas"))
     page.get_by_role("button", name="Save mask").click()
     expect(page.locator("#mask")).to_contain_text("Drawn by you")

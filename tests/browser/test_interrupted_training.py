@@ -1,13 +1,24 @@
 """A training that loses its engine, and later its whole studio: one run, one chart, as if nothing had happened."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import psutil
 import pytest
 
-from tests.browser.conftest import REDIS, TRAINING_SECONDS, Home, Studio, ask, fresh_database, running, start_training
+from tests.browser.conftest import (
+    REDIS,
+    TRAINING_SECONDS,
+    Home,
+    Studio,
+    ask,
+    completed,
+    fresh_database,
+    running,
+    start_training,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 STEPS, EVERY = 150, 50
@@ -20,28 +31,20 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         yield Home(tmp_path_factory.mktemp("interrupted"), database, REDIS + 1)
 
 
-def until(said: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + LONG
-    while not said():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.2)
-
-
 def saved(studio: Studio, job: str, step: int) -> None:
     """Returns when there is a checkpoint of that step, or of a later one."""
-    kept = f"/api/training/{job}/checkpoints"
-    until(lambda: any(one["step"] >= step for one in ask(studio.address, kept)), f"no checkpoint of step {step}")
-
-
-def completed(studio: Studio, job: str) -> None:
-    until(lambda: bool(ask(studio.address, f"/api/training/{job}")["status"] == "completed"), "not completed")
+    deadline = time.monotonic() + LONG
+    while not any(one["step"] >= step for one in ask(studio.address, f"/api/training/{job}/checkpoints")):
+        assert time.monotonic() < deadline, f"no checkpoint of step {step}"
+        time.sleep(0.2)
 
 
 def kill_engine(studio: Studio) -> None:
     """SIGKILL, as the kernel does when memory runs out."""
     for process in psutil.Process(studio.pid).children(recursive=True):
-        if {"isengard.engine", "serve"} <= set(process.cmdline()):
-            process.kill()
+        with suppress(psutil.NoSuchProcess):  # others come and go meanwhile
+            if {"isengard.engine", "serve"} <= set(process.cmdline()):
+                process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +56,9 @@ def curves(home: Home) -> tuple[dict[str, Any], dict[str, Any]]:
         kill_engine(studio)
         saved(studio, job, 2 * EVERY)
     with running(home) as studio:
-        completed(studio, job)
+        completed(studio.address, job, LONG)
         twin = start_training(studio.address, STEPS, checkpoint_every_n_steps=EVERY)
-        completed(studio, twin)
+        completed(studio.address, twin, LONG)
         one, other = (ask(studio.address, f"/api/training/{name}/curve") for name in (job, twin))
     return one, other
 

@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import SCREENSHOTS, TRAINING_SECONDS, ask
-from tests.browser.test_pages_everywhere import SIZES, STICKS_OUT, violations
+from tests.browser.conftest import SCREENSHOTS, TRAINING_SECONDS, ask, follow
+from tests.browser.fitting import fits, violations
 
 pytestmark = pytest.mark.browser
 PROMPT = "a portrait of ohwx that is the same from every file"
 LONG = TRAINING_SECONDS * 1000
-LOOKED_AT = {width: SIZES[width] for width in (390, 768, 1440)}
 
 
 def upload(page: Page, path: Path, name: str) -> str:
@@ -26,7 +25,7 @@ def upload(page: Page, path: Path, name: str) -> str:
     page.locator("input[type=file]").set_input_files(path)
     page.locator("#name").fill(name)
     page.get_by_role("button", name="Upload").click()
-    expect(page.locator("h1")).to_have_text(f"{name} v1", timeout=30_000)
+    expect(page.locator("h1")).to_have_text(f"{name} v1")
     return page.url
 
 
@@ -40,7 +39,7 @@ def download(page: Page, style: str, folder: Path) -> Path:
 
 def drawn(page: Page, live: str) -> np.ndarray:
     """The picture of seed 7 that the LoRA on whose page we are draws, asked for as a person would."""
-    page.get_by_role("link", name="Make pictures").click()
+    follow(page, page.get_by_role("link", name="Make pictures"))
     cards = page.locator("article", has_text=PROMPT)
     before = cards.count()
     page.locator("#prompt").fill(PROMPT)
@@ -57,13 +56,11 @@ def drawn(page: Page, live: str) -> np.ndarray:
 
 def look(page: Page, name: str) -> None:
     """Fits every width, can be used by everybody; kept as pictures where somebody wants to see them."""
-    for width, height in LOOKED_AT.items():
-        page.set_viewport_size({"width": width, "height": height})
-        assert page.evaluate(STICKS_OUT) <= 0, f"{name} sticks out at {width} px"
+    for width in (390, 768, 1440):
+        fits(page, width)
         assert violations(page) == []
         if SCREENSHOTS:
             page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{width}.png", full_page=True)
-    page.set_viewport_size({"width": 1440, "height": 900})
 
 
 def test_a_file_comes_in_draws_goes_out_and_comes_back_the_same(
@@ -84,16 +81,14 @@ def test_a_file_comes_in_draws_goes_out_and_comes_back_the_same(
     assert np.array_equal(drawn(page, live), expected)
 
 
-def test_the_same_file_again_says_where_it_is(chromium: Browser, live: str, trained: str, tmp_path: Path) -> None:
-    page = chromium.new_context(base_url=live).new_page()  # one that may be refused something
-    page.goto(f"/loras/{trained}")
-    path = download(page, "diffusers", tmp_path)
-    page.goto(f"/loras/upload?character={ask(live, f'/api/loras/{trained}')['character_id']}")
-    page.locator("input[type=file]").set_input_files(path)
-    page.get_by_role("button", name="Upload").click()
-    expect(page.locator(".field-error")).to_contain_text(re.compile(r"This very file is here already, as Mira v\d+\."))
-    look(page, "upload-refused")
-    page.context.close()
+def test_the_same_file_again_says_where_it_is(rough: Page, live: str, trained: str, tmp_path: Path) -> None:
+    rough.goto(f"/loras/{trained}")
+    path = download(rough, "diffusers", tmp_path)
+    rough.goto(f"/loras/upload?character={ask(live, f'/api/loras/{trained}')['character_id']}")
+    rough.locator("input[type=file]").set_input_files(path)
+    rough.get_by_role("button", name="Upload").click()
+    expect(rough.locator(".field-error")).to_contain_text(re.compile(r"This very file is here already, as Mira v\d+\."))
+    look(rough, "upload-refused")
 
 
 def test_a_version_is_named_weighed_and_found(page: Page, live: str, trained: str) -> None:
@@ -127,20 +122,23 @@ def test_the_strength_follows_the_version_until_one_is_typed(page: Page, live: s
     page.locator("#lora").select_option(trained)
     expect(page.locator("#lora_strength")).to_have_value("0.7")
     page.locator("#lora").select_option("")
+    expect(page.locator("#trigger-hint")).to_contain_text("Without a character")
     page.locator("#lora_strength").fill("0.63")
     page.locator("#lora").select_option(trained)
     expect(page.locator("#trigger-hint")).to_contain_text("calls Mira")
     expect(page.locator("#lora_strength")).to_have_value("0.63")
 
 
-def test_a_version_is_deleted_after_a_question(page: Page, live: str, trained: str, tmp_path: Path) -> None:
+def test_a_version_is_deleted_and_brought_back(page: Page, live: str, trained: str, tmp_path: Path) -> None:
     page.goto(f"/loras/{trained}")
     upload(page, download(page, "diffusers", tmp_path), "Ivy")
     page.locator(".page-header").get_by_label("More").click()
-    page.get_by_role("button", name="Delete…").click()
-    page.locator("#delete-lora").get_by_role("button", name="Delete", exact=True).click()
+    page.locator("#delete-lora").click()
     expect(page.get_by_test_id("toast")).to_contain_text("Ivy v1 was deleted")
     expect(page.locator("#hub-rows")).to_contain_text("No LoRA yet")
+    page.get_by_role("button", name="Undo").press("Enter")
+    expect(page.get_by_role("heading", name="Ivy v1")).to_be_visible()
+    expect(page.get_by_test_id("toast")).to_contain_text("Ivy v1 is back")
 
 
 def test_on_a_phone_a_version_s_words_stand_above_its_buttons(page: Page, live: str, trained: str) -> None:

@@ -1,10 +1,11 @@
 """The way to a training in a browser: from the history to the form, presets and edits, a studio that fails."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import sample_character
 
 pytestmark = pytest.mark.browser
 BROKEN = re.compile(r"/training/plan")
@@ -40,7 +41,7 @@ def test_a_preset_fills_the_form_and_an_edit_makes_it_custom(page: Page) -> None
     expect(page.get_by_label("Learning rate")).to_be_visible()
 
 
-def test_nothing_starts_before_somebody_is_chosen(page: Page) -> None:
+def test_nothing_starts_before_somebody_is_chosen(page: Page, live: str) -> None:
     posted: list[str] = []
     page.on("request", lambda request: posted.append(request.url) if request.method == "POST" else None)
     page.goto("/training/start")
@@ -49,19 +50,11 @@ def test_nothing_starts_before_somebody_is_chosen(page: Page) -> None:
     page.locator("#steps").focus()
     page.keyboard.press("Enter")
     assert not [url for url in posted if "/training/start" in url]
-    page.locator("select[name=character]").select_option(index=1)
+    page.locator("select[name=character]").select_option(sample_character(live))
     expect(button).to_be_enabled()
     expect(page.locator("#plan .plan-time")).to_contain_text("~")
     page.locator("#steps").fill("-100")
     expect(page.locator("#plan")).to_contain_text("at least 100")
-
-
-@pytest.fixture
-def rough(chromium: Browser, live: str) -> Iterator[Page]:
-    """A page whose failing requests are the point of the test."""
-    context = chromium.new_context(base_url=live)
-    yield context.new_page()
-    context.close()
 
 
 @pytest.mark.parametrize("broken", ["answers 500", "is away"])

@@ -1,6 +1,9 @@
 """A kind of job for tests of the machinery: its label is the engine's script (JSON), its product a row in a table."""
 
 import json
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,18 @@ ended: list[str] = []
 
 def submit(**script: Any) -> Job:
     return services.submit(kind=KIND, label=json.dumps(script), correlation_id="req-0123456789ab")
+
+
+def once_it_runs(job: Job, act: Callable[[], Any]) -> None:
+    """Does it from another thread as soon as the job's first steps are known."""
+
+    def run() -> None:
+        while not Job.objects.running().filter(pk=job.pk, step__gt=0).exists():
+            time.sleep(0.02)
+        act()
+        connection.close()
+
+    threading.Thread(target=run, daemon=True).start()
 
 
 def create_table() -> None:

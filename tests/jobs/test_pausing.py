@@ -1,12 +1,8 @@
 """Pausing, resuming and asking: what each does to a job that waits or runs, and every race that they can be in."""
 
-import threading
-import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from django.db import connection
 from rest_framework.test import APIClient
 
 from isengard.errors import Conflict, Invalid
@@ -23,18 +19,6 @@ pytestmark = [
     pytest.mark.usefixtures("artifact_table", "bells"),
 ]
 LONG = {"steps": 2000, "delay": 0.01, "checkpoints": 2000, "resume": True}
-
-
-def once_it_runs(job: Job, act: Callable[[], Any]) -> None:
-    """Does it from another thread as soon as the job's first steps are known."""
-
-    def run() -> None:
-        while not Job.objects.running().filter(pk=job.pk, step__gt=0).exists():
-            time.sleep(0.02)
-        act()
-        connection.close()
-
-    threading.Thread(target=run, daemon=True).start()
 
 
 def drive(host: EngineHost, job: Job) -> Job:
@@ -59,7 +43,7 @@ def test_a_resumed_job_is_first_again_and_rings_the_bell(bells: list[str]) -> No
 
 def test_a_running_job_is_saved_and_waits_without_costing_an_attempt(host: EngineHost) -> None:
     job = scripted.submit(**LONG)
-    once_it_runs(job, lambda: services.pause(job=job))
+    scripted.once_it_runs(job, lambda: services.pause(job=job))
     job = drive(host, job)
     assert (job.state, job.is_paused, job.attempts, job.owner) == ("queued", True, 0, "")
     assert job.message == f"Paused at step {job.step} of 2000" and 0 < job.step < 2000
@@ -68,7 +52,7 @@ def test_a_running_job_is_saved_and_waits_without_costing_an_attempt(host: Engin
 
 def test_a_resumed_job_goes_on_where_it_stood(host: EngineHost) -> None:
     job = scripted.submit(**{**LONG, "steps": 300})
-    once_it_runs(job, lambda: services.pause(job=job))
+    scripted.once_it_runs(job, lambda: services.pause(job=job))
     paused = drive(host, job)
     services.resume(job=job)
     ended = drive(host, job)
@@ -78,7 +62,7 @@ def test_a_resumed_job_goes_on_where_it_stood(host: EngineHost) -> None:
 
 def test_a_resume_before_the_engine_has_stopped_takes_it_up_at_once(host: EngineHost) -> None:
     job = scripted.submit(**{**LONG, "steps": 200})
-    once_it_runs(job, lambda: (services.pause(job=job), services.resume(job=job)))
+    scripted.once_it_runs(job, lambda: (services.pause(job=job), services.resume(job=job)))
     assert drive(host, job).state == "completed"
 
 
@@ -90,7 +74,7 @@ def test_a_pause_that_comes_after_the_last_step_changes_nothing() -> None:
 
 def test_a_cancel_outranks_a_pause(host: EngineHost) -> None:
     job = scripted.submit(**LONG)
-    once_it_runs(job, lambda: (services.pause(job=job), services.request_cancel(job=job)))
+    scripted.once_it_runs(job, lambda: (services.pause(job=job), services.request_cancel(job=job)))
     assert drive(host, job).state == "cancelled"
 
 
@@ -111,7 +95,7 @@ def test_a_worker_that_is_lost_while_it_pauses_leaves_the_job_paused() -> None:
 
 def test_an_engine_that_crashes_while_it_pauses_leaves_the_job_paused(host: EngineHost) -> None:
     job = scripted.submit(steps=500, delay=0.01, crash_at=120, ignore_stop=True)
-    once_it_runs(job, lambda: services.pause(job=job))
+    scripted.once_it_runs(job, lambda: services.pause(job=job))
     job = drive(host, job)
     assert (job.state, job.is_paused) == ("queued", True)
 
@@ -151,7 +135,7 @@ def test_pauses_and_claims_at_once_lose_no_job() -> None:
 
 def test_what_is_asked_reaches_the_engine_once(host: EngineHost) -> None:
     job = scripted.submit(steps=150, delay=0.01)
-    once_it_runs(job, lambda: (services.ask(job=job, what="save"), services.ask(job=job, what="sample")))
+    scripted.once_it_runs(job, lambda: (services.ask(job=job, what="save"), services.ask(job=job, what="sample")))
     job = drive(host, job)
     kinds = list(job.events.values_list("kind", flat=True))
     assert (kinds.count("checkpoint"), kinds.count("sample"), job.asked) == (1, 1, [])

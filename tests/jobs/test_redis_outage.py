@@ -67,7 +67,7 @@ def test_a_killed_redis_costs_no_job_anything(redis: Redis, lane: Lane) -> None:
     os.kill(int(redis.pid_file.read_text()), signal.SIGKILL)
     asked = time.monotonic()
     waiting = scripted.submit(steps=2)
-    assert time.monotonic() - asked < 2
+    assert time.monotonic() - asked < 4
     time.sleep(3)
     redis.start()
     until(lambda: not Job.objects.active().exists())

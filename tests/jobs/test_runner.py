@@ -85,7 +85,7 @@ def test_a_bug_in_a_handler_fails_the_job_and_not_the_lane(host: EngineHost, mon
 
 def test_a_running_job_is_cancelled_when_the_engine_has_stopped(host: EngineHost) -> None:
     job = scripted.submit(steps=2000, delay=0.01)
-    threading.Timer(1.0, lambda: services.request_cancel(job=job)).start()
+    scripted.once_it_runs(job, lambda: services.request_cancel(job=job))
     runner.run_lane("gpu", "test/0", host)
     job.refresh_from_db()
     assert (job.state, scripted.artifacts()) == ("cancelled", [])
@@ -101,8 +101,7 @@ def test_a_shutdown_puts_the_job_back_without_costing_an_attempt(host: EngineHos
 
 def test_a_job_that_was_taken_over_is_left_alone(host: EngineHost) -> None:
     job = scripted.submit(steps=2000, delay=0.01)
-    take = lambda: Job.objects.filter(pk=job.pk).update(fence=99, owner="other/0")  # noqa: E731
-    threading.Timer(1.0, take).start()
+    scripted.once_it_runs(job, lambda: Job.objects.filter(pk=job.pk).update(fence=99, owner="other/0"))
     runner.run_lane("gpu", "test/0", host)
     job.refresh_from_db()
     assert (job.state, job.fence, job.owner) == ("running", 99, "other/0")
@@ -121,8 +120,9 @@ def test_progress_is_written_at_most_once_a_beat(host: EngineHost, monkeypatch: 
     written: list[int] = []
     monkeypatch.setattr(events, "announce", lambda state, event=None: event or written.append(state["step"]))
     monkeypatch.setattr(settings, "JOB_POLL_SECONDS", 0.5)
+    began = time.monotonic()
     drive(host, steps=100, delay=0.02)
-    assert 2 <= len(written) <= 7
+    assert 2 <= len(written) <= 3 + (time.monotonic() - began) / 0.5
 
 
 def test_progress_waits_for_a_database_that_is_away(host: EngineHost, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,22 +21,23 @@ from tests.jobs import scripted
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("bells")]
 Message = dict[str, Any]
+PATIENCE = 30
 Result = TypeVar("Result")
 
 
 @asynccontextmanager
 async def socket(path: str) -> AsyncIterator[WebsocketCommunicator]:
     communicator = WebsocketCommunicator(URLRouter(websocket_urlpatterns), path)
-    connected, _ = await communicator.connect(timeout=5)
+    connected, _ = await communicator.connect(timeout=PATIENCE)
     assert connected
     try:
         yield communicator
     finally:
-        await communicator.disconnect(timeout=5)
+        await communicator.disconnect(timeout=PATIENCE)
 
 
 async def heard(communicator: WebsocketCommunicator, count: int = 1) -> list[Message]:
-    return [json.loads(await communicator.receive_from(timeout=5)) for _ in range(count)]
+    return [json.loads(await communicator.receive_from(timeout=PATIENCE)) for _ in range(count)]
 
 
 def run(scenario: Coroutine[Any, Any, Result]) -> Result:
@@ -145,7 +146,7 @@ def silently(job: Job) -> None:
 def test_an_unknown_job_closes_the_socket() -> None:
     async def scenario() -> Message:
         async with socket("/ws/jobs/train-000000000000/") as page:
-            closed: Message = await page.receive_output(timeout=5)
+            closed: Message = await page.receive_output(timeout=PATIENCE)
             return closed
 
     assert run(scenario())["code"] == consumers.NOT_FOUND
@@ -154,7 +155,7 @@ def test_an_unknown_job_closes_the_socket() -> None:
 def test_an_address_that_is_none_is_refused() -> None:
     async def scenario() -> bool:
         communicator = WebsocketCommunicator(URLRouter(websocket_urlpatterns), "/ws/secrets/")
-        connected, _ = await communicator.connect(timeout=5)
+        connected, _ = await communicator.connect(timeout=PATIENCE)
         return bool(connected)
 
     assert not run(scenario())
@@ -168,7 +169,7 @@ def test_what_is_not_a_position_closes_the_socket(sent: str) -> None:
         async with socket(f"/ws/jobs/{job.public_id}/") as page:
             await heard(page)
             await page.send_to(text_data=sent)
-            closed: Message = await page.receive_output(timeout=5)
+            closed: Message = await page.receive_output(timeout=PATIENCE)
             return closed
 
     assert run(scenario())["type"] == "websocket.close"

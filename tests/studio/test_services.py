@@ -115,7 +115,7 @@ def test_rows_survive_a_killed_postgres_and_it_comes_back(state: StatePaths, eve
         assert pid
         for victim in working_in(state.file("pg")) if everyone else [pid]:
             os.kill(victim, signal.SIGKILL)
-        assert until(lambda: Postgres(state).pid() not in (None, pid) and Postgres(state).running(), 20)
+        assert until(lambda: Postgres(state).pid() not in (None, pid) and Postgres(state).running(), 60)
         assert kept(state) == [1]
 
 
@@ -136,10 +136,10 @@ def test_asking_before_the_first_start_finds_nothing_and_makes_nothing(state: St
 
 def test_nothing_runs_after_the_user_was_killed(state: StatePaths) -> None:
     user = subprocess.Popen(studio_command("run", state, "sleep", "60"), cwd=ROOT, env=clean_environment())
-    assert until(lambda: Postgres(state).running() and Redis(state).running(), 30)
+    assert until(lambda: Postgres(state).running() and Redis(state).running(), 60)
     user.kill()
     user.wait()
-    assert until(lambda: nothing_runs(state), 20)
+    assert until(lambda: nothing_runs(state), 60)
 
 
 def test_a_killed_keeper_is_replaced_and_the_servers_are_adopted(state: StatePaths) -> None:
@@ -148,7 +148,7 @@ def test_a_killed_keeper_is_replaced_and_the_servers_are_adopted(state: StatePat
         os.kill(int(services.read_status(state)["pid"]), signal.SIGKILL)
         with services.held(state):
             assert Postgres(state).pid() == pid
-    assert until(lambda: nothing_runs(state), 20)
+    assert until(lambda: nothing_runs(state), 60)
 
 
 def test_up_stays_until_down(state: StatePaths) -> None:

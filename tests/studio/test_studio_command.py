@@ -18,16 +18,11 @@ import pytest
 
 from isengard.studio.paths import StatePaths
 from isengard.studio.process import alive, die_with_parent, until
+from tests.ports import free_port
 from tests.studio.conftest import ROOT, clean_environment, state_directory
 from tests.studio.test_services import nothing_runs, socket_inodes, tcp_listeners
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Studio:
@@ -128,7 +123,7 @@ def test_only_the_web_port_listens(running: Studio) -> None:
 
 
 def test_a_second_studio_on_the_same_data_is_refused(running: Studio) -> None:
-    printed, _ = (second := Studio(running.state, free_port())).process.communicate(timeout=60)
+    printed, _ = (second := Studio(running.state, free_port())).process.communicate(timeout=120)
     assert second.process.returncode != 0
     assert "already running" in printed
 
@@ -142,7 +137,7 @@ def test_a_killed_web_server_comes_back(running: Studio) -> None:
 
 def test_everything_is_gone_after_sigterm(stopped: Stopped) -> None:
     assert stopped.code == 0
-    assert until(lambda: not any(alive(pid) for pid in stopped.family), 5)
+    assert until(lambda: not any(alive(pid) for pid in stopped.family), 60)
     assert nothing_runs(stopped.state)
 
 
@@ -174,7 +169,7 @@ def test_a_taken_port_is_one_sentence(state: StatePaths) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = int(other.getsockname()[1])
-        printed, _ = (running := Studio(state, port)).process.communicate(timeout=60)
+        printed, _ = (running := Studio(state, port)).process.communicate(timeout=120)
     assert running.process.returncode != 0
     assert f"Port {port} on 127.0.0.1 is already taken" in printed
     assert f"make run PORT={port + 1}" in printed
@@ -188,7 +183,7 @@ def test_a_bad_setting_ends_the_start(
 ) -> None:
     monkeypatch.setenv(name, value)
     running = Studio(state, free_port())
-    printed, _ = running.process.communicate(timeout=60)
+    printed, _ = running.process.communicate(timeout=120)
     assert running.process.returncode != 0
     assert "Traceback" not in printed
     assert name in printed
