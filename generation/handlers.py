@@ -144,7 +144,7 @@ def _recipe(generation: Generation) -> dict[str, Any]:
 
 
 # Of a picture that is told again.
-TOLD = ("file", "seed", "width", "height", "size_bytes", "seconds", "prompt")
+TOLD = ("file", "seed", "width", "height", "size_bytes", "seconds", "prompt", "worn")
 
 
 def _output(generation: Generation, event: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +153,11 @@ def _output(generation: Generation, event: dict[str, Any]) -> dict[str, Any]:
     fields = {name: event[name] for name in ("index", "seed", "width", "height", "size_bytes", "seconds")}
     own = generation.variants[event["index"]] if generation.variants else {}
     output = Output(
-        generation=generation, file=storage.key_of(Path(event["path"])), prompt=own.get("prompt") or "", **fields
+        generation=generation,
+        file=storage.key_of(Path(event["path"])),
+        prompt=own.get("prompt") or "",
+        worn=[entry["id"] for entry in own["loras"]] if "loras" in own else None,
+        **fields,
     )
     Output.everything.bulk_create(
         [output], update_conflicts=True, unique_fields=["generation", "index"], update_fields=TOLD

@@ -86,6 +86,17 @@ class OutputQuerySet(models.QuerySet["Output"]):
     def binned(self) -> "OutputQuerySet":
         return self.filter(deleted_at__isnull=False)
 
+    def wearing(self, lora: int, public_id: str) -> "OutputQuerySet":
+        """What was drawn with a LoRA (its number and its id): alone, beside another, or in a cell of a grid."""
+        asked = Q(generation__lora_id=lora)
+        beside = Generation.objects.filter(more_loras__contains=[{"id": public_id}])
+        own = Output.everything.filter(worn__contains=[public_id])
+        # Most are worn alone, and one number finds the better index than several questions.
+        if beside.exists():
+            asked |= Q(generation__in=beside)
+        asked &= Q(worn__isnull=True)
+        return self.filter(asked | Q(pk__in=own.values("pk")) if own.exists() else asked)
+
 
 class _Living(models.Manager["Output"]):
     """Every picture but those in the bin."""
@@ -116,6 +127,7 @@ class Output(models.Model):
     size_bytes = models.PositiveBigIntegerField()
     seconds = models.FloatField(help_text="from the first step to the stored file")
     prompt = models.TextField(blank=True, help_text="its own words, where they differ from the request's")
+    worn = models.JSONField(null=True, help_text="keys of its LoRAs, where they are not those of its request")
     favourite = models.BooleanField(default=False)
     rating = models.PositiveSmallIntegerField(default=0, help_text="0 (none) to 5")
     verdict = models.CharField(max_length=9, choices=Verdict.choices, blank=True, help_text="of a training picture")
@@ -134,6 +146,9 @@ class Output(models.Model):
             models.Index(fields=["id"], condition=LIVING & Q(favourite=True), name="output_favourite"),
             models.Index(fields=["created_at"], name="output_by_date"),
             GinIndex(words_of("prompt"), condition=~Q(prompt=""), name="output_words"),
+            GinIndex(
+                fields=["worn"], opclasses=["jsonb_path_ops"], condition=Q(worn__isnull=False), name="output_wears"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -148,6 +163,13 @@ class Output(models.Model):
     def words(self) -> str:
         """What was asked for: its own prompt, else that of the request."""
         return self.prompt or self.generation.prompt
+
+    @property
+    def lora_key(self) -> str | None:
+        """What it wears first: a LoRA's id, or a checkpoint's key in a cell of a grid."""
+        if self.worn is not None:
+            return self.worn[0] if self.worn else None
+        return self.generation.lora.public_id if self.generation.lora else None
 
     @property
     def kind(self) -> str:

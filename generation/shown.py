@@ -82,25 +82,33 @@ def _read_as(base: str) -> Base:
     return catalog.BASES.get(base) or next(iter(catalog.BASES.values()))
 
 
-def recipe(generation: Generation) -> list[tuple[str, str]]:
-    """What made the picture, in the order a person asks for it."""
+def recipe(generation: Generation, index: int | None = None) -> list[tuple[str, str]]:
+    """What made the pictures of a request, or one of them, in the order a person asks for it."""
+    own = generation.variants[index] if index is not None and index < len(generation.variants) else {}
+    params = {**generation.params, **(own.get("params") or {})}
     base = _read_as(generation.base)
     declared = knobs.declared(base, generation.tool, generation.inputs)
     rows = [
         ("Base model", base.label if base.key == generation.base else generation.base),
         ("Tool", tools.get(generation.tool).label),
     ]
-    if generation.lora is not None or generation.lora_name:
-        rows.append(("Character", str(generation.lora or generation.lora_name)))
-    rows += [(entry["name"], f"strength {entry['strength']:g}") for entry in generation.more_loras]
+    rows += _worn(generation, own.get("loras"))
     if styles := generation.written.get("styles"):
         rows.append(("Styles", ", ".join(styles)))
     for param in declared:
-        value = generation.params.get(param.name)
+        value = params.get(param.name)
         shown = param.name not in {"seed", "count"} and value not in (None, "")
-        if shown and (param.name != "lora_strength" or generation.lora_name):
+        if shown and (param.name != "lora_strength" or (generation.lora_name and "loras" not in own)):
             rows.append((param.label, f"{value:g}" if isinstance(value, float) else param.said(value)))
     return rows
+
+
+def _worn(generation: Generation, own: list[dict[str, Any]] | None) -> list[tuple[str, str]]:
+    """`own`: what one picture wears in place of its request's."""
+    asked = generation.lora is not None or generation.lora_name
+    first = [("Character", str(generation.lora or generation.lora_name))] if asked and own is None else []
+    more = generation.more_loras if own is None else own
+    return [*first, *((entry["name"], f"strength {entry['strength']:g}") for entry in more)]
 
 
 def usual_strength(chosen: Worn | None, current: str) -> str:

@@ -113,19 +113,11 @@ def found(chosen: Filter) -> OutputQuerySet:
     if chosen.character:
         outputs = outputs.filter(generation__character_id=_key(Character, chosen.character))
     if chosen.lora:
-        outputs = outputs.filter(_wears(chosen.lora))
+        outputs = outputs.wearing(_key(Lora, chosen.lora), chosen.lora)
     if chosen.board:
         through: Any = Board.outputs.through
         outputs = outputs.filter(pk__in=through.objects.filter(board_id=int(chosen.board)).values("output_id"))
     return outputs.filter(_says(chosen.q)) if chosen.q else outputs
-
-
-def _wears(public_id: str) -> Q:
-    """Worn as the first LoRA or beside another, as the second of two characters is."""
-    first = Q(generation__lora_id=_key(Lora, public_id))
-    beside = Generation.objects.filter(more_loras__contains=[{"id": public_id}])
-    # Most are worn alone, and one number finds the better index than two questions.
-    return first | Q(generation__in=beside) if beside.exists() else first
 
 
 def _key(model: Any, public_id: str) -> int:

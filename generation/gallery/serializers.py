@@ -19,7 +19,7 @@ class PictureOut(serializers.ModelSerializer[Output]):
     character_id = serializers.CharField(
         source="generation.character.public_id", read_only=True, allow_null=True, default=None
     )
-    lora_id = serializers.CharField(source="generation.lora.public_id", read_only=True, allow_null=True, default=None)
+    lora_id = serializers.CharField(source="lora_key", read_only=True, allow_null=True)
     prompt = serializers.CharField(source="words", read_only=True)
     tool = serializers.CharField(source="generation.tool", read_only=True)
     purpose = serializers.CharField(source="generation.purpose", read_only=True)

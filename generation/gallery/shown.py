@@ -126,7 +126,7 @@ def panel(output: Output) -> dict[str, Any]:
     return {
         "output": output,
         "generation": output.generation,
-        "recipe": generations.recipe(output.generation),
+        "recipe": generations.recipe(output.generation, output.index),
         "boards": output.boards.order_by("name"),
         "others": others,
         "going_on": generations.GOING_ON,

@@ -1,15 +1,22 @@
 """Finding pictures: every filter, every order, pages in both directions."""
 
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.test import Client
 
 from characters.models import Character
+from generation import grid, wearing
 from generation.gallery import query
 from generation.gallery.query import Filter
+from generation.handlers import GenerationHandler
 from generation.models import Board, Generation, Output
+from isengard import storage
 from isengard.errors import Invalid
 from tests.pages.rows import add_output, pictured
+from tests.people import make_lora
 
 
 def found(**asked: Any) -> set[int]:
@@ -84,6 +91,40 @@ def test_pictures_that_wear_a_lora_beside_another_are_found_too(mira: Character,
     beside = [{"id": lora.public_id, "name": "Mira", "strength": 1.0}]
     Generation.objects.filter(pk=pair.generation_id).update(more_loras=beside)
     assert found(lora=lora.public_id) == {pair.pk, *(output.pk for output in outputs)}
+
+
+@pytest.fixture
+def cells(mira: Character) -> tuple[list[str], list[Output]]:
+    """The LoRAs of a grid and its pictures, one each, as a worker stores them."""
+    keys = [make_lora(mira, version, active=False).public_id for version in (8, 9)]
+    axis = grid.Axis("lora", (*keys, ""))
+    asked = grid.start_grid(axes=[axis], prompt="x", base="pocket", worn=wearing.get(keys[0]))
+    sizes = {"width": 8, "height": 8, "size_bytes": 1, "seconds": 1.0}
+    for index in range(3):
+        path = str(storage.absolute(f"{storage.output_key(asked.job.public_id)}/{index:02d}.png"))
+        GenerationHandler().on_event(asked.job, {"type": "output", "path": path, "index": index, "seed": 1, **sizes})
+    return keys, list(asked.outputs.order_by("index"))
+
+
+def test_a_cell_of_a_grid_is_found_by_the_lora_that_it_wears(cells: tuple[list[str], list[Output]]) -> None:
+    keys, made = cells
+    assert [found(lora=key) for key in keys] == [{made[0].pk}, {made[1].pk}]
+    assert [output.lora_key for output in made] == [*keys, None]
+
+
+def test_cells_that_were_drawn_before_are_found_by_theirs(cells: tuple[list[str], list[Output]]) -> None:
+    keys, made = cells
+    Output.objects.update(worn=None)
+    assert found(lora=keys[1]) == set()
+    import_module("generation.migrations.0007_worn_in_cells").fill(apps, None)
+    assert [found(lora=key) for key in keys] == [{made[0].pk}, {made[1].pk}]
+
+
+def test_a_cell_tells_its_own_recipe(client: Client, cells: tuple[list[str], list[Output]]) -> None:
+    _, made = cells
+    pages = [client.get(f"/pictures/{made[0].generation.job.public_id}/{at}").content.decode() for at in range(3)]
+    assert ["Mira v8</dt>" in page for page in pages] == [True, False, False]
+    assert ["Mira v9</dt>" in page for page in pages] == [False, True, False]
 
 
 def test_favourites_and_ratings_narrow(outputs: list[Output]) -> None:

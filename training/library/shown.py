@@ -37,7 +37,7 @@ def rows(loras: LoraQuerySet) -> list[dict[str, Any]]:
     """Each with a picture of it, in three queries for all of them."""
     samples = Sample.objects.filter(run=Coalesce(OuterRef("checkpoint__run"), OuterRef("run")))
     before = samples.filter(step__lte=OuterRef("steps")).order_by("-step", "prompt_index")
-    outputs = _output_model().objects.filter(generation__lora=OuterRef("pk")).order_by("-pk")
+    outputs = _output_model().objects.filter(generation__lora=OuterRef("pk"), worn__isnull=True).order_by("-pk")
     first = {"sample_pk": before, "output_pk": outputs}
     return _with_covers(list(loras.annotate(**{name: Subquery(rows.values("pk")[:1]) for name, rows in first.items()})))
 
@@ -92,9 +92,8 @@ def sheet(lora: Lora) -> list[dict[str, Any]]:
 
 
 def pictures(lora: Lora) -> QuerySet[Any]:
-    """What was drawn with it, alone or beside others, newest first."""
-    worn = Q(generation__lora=lora) | Q(generation__more_loras__contains=[{"id": lora.public_id}])
-    made: QuerySet[Any] = _output_model().objects.filter(worn)
+    """What was drawn with it, alone, beside others or in a cell of a grid, newest first."""
+    made: QuerySet[Any] = _output_model().objects.wearing(lora.pk, lora.public_id)
     return made.select_related("generation__job").order_by(F("pk").desc())
 
 
