@@ -27,6 +27,7 @@ app.conf.update(
         "watchdog": {"task": "jobs.watchdog", "schedule": 10.0, "options": {"queue": "cpu", "expires": 10}},
         "sweep-thumbnails": {"task": "characters.sweep", "schedule": 60.0, "options": {"queue": "cpu", "expires": 60}},
         "sweep-pictures": {"task": "generation.sweep", "schedule": 60.0, "options": {"queue": "cpu", "expires": 60}},
+        "sweep-loras": {"task": "training.sweep", "schedule": 60.0, "options": {"queue": "cpu", "expires": 60}},
     },
 )
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -179,15 +179,27 @@ def delete_lora(*, lora: Lora) -> None:
     """Deletes the row and, once that is sure, the file; the newest remaining version becomes the active one.
 
     Queued pictures that wanted it fail with a sentence; pictures made with it stay. Its training cannot go on then."""
-    character, key, was_active, run = lora.character_id, lora.file, lora.is_active, lora.run
+    key, run = lora.file, lora.run
+    with transaction.atomic():
+        withdraw_lora(lora=lora)
+        transaction.on_commit(lambda: erase_lora(key=key, run=run))
+
+
+def withdraw_lora(*, lora: Lora) -> None:
+    """Deletes the row alone; the newest remaining version becomes the active one."""
+    character, was_active = lora.character_id, lora.is_active
     with transaction.atomic():
         lora.delete()
         newest = Lora.objects.filter(character=character).order_by("-version").first()
         if was_active and newest is not None:
             set_active(lora=newest)
-        transaction.on_commit(lambda: remove_lora_files(key))
-        if run is not None:
-            transaction.on_commit(lambda: carrying.forget(run))
+
+
+def erase_lora(*, key: str, run: TrainingRun | None) -> None:
+    """What a version leaves behind: its files, and what its training needed to go on."""
+    remove_lora_files(key)
+    if run is not None:
+        carrying.forget(run)
 
 
 def remove_lora_files(key: str) -> None:

@@ -213,5 +213,5 @@ function dress(node) {
 window.isengard = { make, toast, failureSentence, lost, restored, duration };
 htmx.onLoad(dress);
 setInterval(tellTimes, 30000);
-for (const element of all(".toast", stack)) expire(element, element.matches(".toast-error") ? 10 : 5);
+for (const element of all(".toast", stack)) expire(element, one("form", element) ? 60 : element.matches(".toast-error") ? 10 : 5);
 if (stack.children.length) raise();

@@ -14,7 +14,7 @@ from isengard import files
 from isengard.throttles import FairUse
 from training import access, loras
 from training import services as training
-from training.library import receiving, services
+from training.library import binning, receiving, services
 from training.library.serializers import (
     DeletedSerializer,
     LoraChangeSerializer,
@@ -102,9 +102,16 @@ class LoraView(APIView):
         operation_id="loras_delete", tags=["loras"], responses={200: DeletedSerializer, 404: ErrorSerializer}
     )
     def delete(self, request: Request, lora_id: str) -> Response:
-        """Deletes a LoRA with its file; pictures made with it stay."""
-        training.delete_lora(lora=access.get_lora(lora_id))
+        """Deletes a LoRA, its file a minute later; pictures made with it stay."""
+        binning.delete(lora=access.get_lora(lora_id))
         return Response(DeletedSerializer({"status": "deleted", "id": lora_id}).data)
+
+
+class LoraRestoreView(APIView):
+    @extend_schema(operation_id="loras_restore", tags=["loras"], request=None, responses={**ONE, 400: ErrorSerializer})
+    def post(self, request: Request, lora_id: str) -> Response:
+        """Brings a deleted LoRA back, within a minute."""
+        return _shown(binning.restore(public_id=lora_id))
 
 
 class LoraActivateView(APIView):

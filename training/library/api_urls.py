@@ -8,6 +8,7 @@ from training.library.api import (
     LoraActivateView,
     LoraDownloadView,
     LoraListView,
+    LoraRestoreView,
     LoraUploadView,
     LoraView,
 )
@@ -18,5 +19,6 @@ urlpatterns = [
     path("loras/upload", archived(LoraUploadView.as_view()), name="api-lora-upload"),
     path("loras/<str:lora_id>", LoraView.as_view(), name="api-lora"),
     path("loras/<str:lora_id>/activate", LoraActivateView.as_view(), name="api-lora-activate"),
+    path("loras/<str:lora_id>/restore", LoraRestoreView.as_view(), name="api-lora-restore"),
     path("loras/<str:lora_id>/download", LoraDownloadView.as_view(), name="api-lora-download"),
 ]

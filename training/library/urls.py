@@ -16,5 +16,6 @@ urlpatterns = [
     path("loras/<id:public_id>/change", views.change, name="change-lora"),
     path("loras/<id:public_id>/activate", views.activate, name="activate"),
     path("loras/<id:public_id>/delete", views.delete, name="delete-lora"),
+    path("loras/<id:public_id>/restore", views.restore, name="restore-lora"),
     path("training/<id:public_id>/checkpoints/<int:step>/publish", views.publish, name="publish-checkpoint"),
 ]

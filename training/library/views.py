@@ -14,7 +14,7 @@ from isengard.errors import DomainError
 from isengard.htmx import redirect_to, render_page
 from training import access, loras
 from training import services as training
-from training.library import receiving, services, shown
+from training.library import binning, receiving, services, shown
 from training.library.forms import ChangeForm, UploadForm
 from training.models import Lora
 
@@ -116,7 +116,15 @@ def activate(request: HttpRequest, public_id: str) -> HttpResponse:
 @require_POST
 def delete(request: HttpRequest, public_id: str) -> HttpResponse:
     lora = access.get_lora(public_id)
-    name = str(lora)
-    training.delete_lora(lora=lora)
-    messages.success(request, f"{name} was deleted. Pictures made with it stay.")
+    name, undo = str(lora), reverse("training:restore-lora", args=[public_id])
+    binning.delete(lora=lora)
+    messages.success(request, f"{name} was deleted. Pictures made with it stay.", extra_tags=undo)
     return redirect_to(request, f"{lora.character.get_absolute_url()}?tab=loras")
+
+
+@require_POST
+def restore(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Undoes the deletion, within a minute."""
+    lora = binning.restore(public_id=public_id)
+    messages.success(request, f"{lora} is back.")
+    return redirect_to(request, lora.get_absolute_url())
