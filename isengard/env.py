@@ -68,6 +68,14 @@ def database(name: str, default: str) -> dict[str, Any]:
     }
 
 
+def channel_prefix(redis_url: str) -> str:
+    """What the channel layer puts before every name: with the number of the database, as pub/sub knows none and two
+    studios on one Redis would hear each other. Web and workers share the number, or else they would share no queue."""
+    url = urlsplit(redis_url)
+    number = parse_qs(url.query).get("db", [url.path.strip("/") if url.scheme != "unix" else ""])[0]
+    return f"isengard{number if number.isdecimal() else 0}"
+
+
 def celery_broker(redis_url: str) -> str:
     """Celery spells a unix socket `redis+socket:///path?virtual_host=0` where redis-py says `unix:///path?db=0`."""
     url = urlsplit(redis_url)
