@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from safetensors import SafetensorError
 
@@ -15,9 +16,6 @@ from isengard.engine.errors import EngineError
 from isengard.engine.plan import SMALL_WEIGHTS
 from isengard.engine.specs import BaseModel
 
-GIB = 1 << 30
-# FLUX.1 in bf16 takes 24 GB and its text encoders 10 GB: together with room to work they need this much.
-ROOM_FOR_ENCODERS = 44 * GIB
 PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
@@ -38,13 +36,16 @@ def pick_dtype(folder: Path, precision: str | None = None) -> torch.dtype:
     return torch.float32 if is_small(folder) else torch.bfloat16
 
 
-def _total(device: torch.device) -> int:
-    return torch.cuda.get_device_properties(device).total_memory
+def name_of(dtype: torch.dtype) -> str:
+    """As `precision` calls it."""
+    return next(name for name, known in PRECISIONS.items() if known == dtype)
 
 
-def may_keep_encoders(folder: Path, device: torch.device) -> bool:
-    """Whether text encoders may stay beside the denoiser between pictures."""
-    return is_small(folder) or (device.type == "cuda" and _total(device) >= ROOM_FOR_ENCODERS)
+def room(device: torch.device) -> int:
+    """Bytes that can still be taken there now: of a GPU what nobody has and what torch holds unused."""
+    if device.type != "cuda":
+        return int(psutil.virtual_memory().available)
+    return _free(device) - torch.cuda.memory_allocated(device)
 
 
 def must_recompute_activations(base: BaseModel, device: torch.device, params: dict[str, Any]) -> bool:

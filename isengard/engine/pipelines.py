@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from isengard.engine import families, lora_file, memory
+from isengard.engine import catalog, families, lora_file, memory, plan
 from isengard.engine.families.base import Embeds, Family, Quantize
 from isengard.engine.families.slot import Slot, Weights
 from isengard.engine.rundir import replacing
@@ -34,9 +34,17 @@ class PromptCache:
         self._text = family.fingerprint("text")
         self._warm: OrderedDict[str, Embeds] = OrderedDict()
 
+    def has(self, prompt: str) -> bool:
+        """Whether no encoder will be needed (a damaged file is found when it is read)."""
+        key = self._key(prompt)
+        return key in self._warm or (self._folder / f"{key}.safetensors").exists()
+
+    def _key(self, prompt: str) -> str:
+        return hashlib.sha256(f"{self._text}\n{prompt}".encode()).hexdigest()
+
     def get(self, prompt: str) -> Embeds:
         """Embeddings of one prompt (batch 1) on the family's device."""
-        key = hashlib.sha256(f"{self._text}\n{prompt}".encode()).hexdigest()
+        key = self._key(prompt)
         if key not in self._warm:
             embeds = self._read(key) or self._encode(key, prompt)
             self._warm[key] = {name: tensor.to(self._family.device) for name, tensor in embeds.items()}
@@ -96,23 +104,21 @@ class Registry:
         self._loras: OrderedDict[str, lora_file.LoraHeader] = OrderedDict()
         self._weights: dict[str, Weights] = {}
         self._slot: Slot | None = None
-
-    def is_warm(self, base: BaseModel, precision: str | None = None, quantize: Quantize = "none") -> bool:
-        return self._key == (base, memory.pick_dtype(Path(base.path), precision), quantize)
+        self._away = False  # whether the denoiser waits in main memory
 
     def use(self, base: BaseModel, precision: str | None = None, quantize: Quantize = "none") -> Family:
-        """The base's family, warm if it was the last one used; another base takes its place in memory."""
+        """The base's family, warm if it was the last one used; another base takes its place in memory. Its parts load
+        when they are needed, so ask for prompts first: their encoders then have the memory for themselves."""
         key = (base, memory.pick_dtype(Path(base.path), precision), quantize)
         if self._family is None or self._key != key:
             self.close()
             memory.settle_threads(Path(base.path), self._device)
             self._family, self._key = families.load(base, self._device, key[1], quantize), key
-            self._family.transformer  # noqa: B018  read from disk now, so that the next picture is quick
         return self._family
 
     def close(self) -> None:
         """Forgets everything and gives the memory back."""
-        self._family, self._key, self._slot = None, None, None
+        self._family, self._key, self._slot, self._away = None, None, None, False
         self._prompts.clear()
         self._beside.clear()
         self._loras.clear()
@@ -127,18 +133,52 @@ class Registry:
         return self._beside[key]
 
     def embeds(self, prompts: list[str], cache_dir: Path) -> list[Embeds]:
-        """Embeddings of each prompt, from the cache where possible; encoders leave again where memory is short."""
+        """Embeddings of each prompt, from the cache where possible. Where memory is short the denoiser makes way for
+        the encoders, and they leave again before it comes (back)."""
         family = self._require()
         if cache_dir not in self._prompts:
             self._prompts[cache_dir] = PromptCache(family, cache_dir)
-        found = [self._prompts[cache_dir].get(prompt) for prompt in prompts]
-        if not memory.may_keep_encoders(Path(family.base.path), family.device):
+        cache = self._prompts[cache_dir]
+        if memory.is_small(Path(family.base.path)):
+            return [cache.get(prompt) for prompt in prompts]
+        needed = self._needed()
+        unread = not all(cache.has(prompt) for prompt in prompts)
+        if unread and not family.has("text") and memory.room(family.device) < needed["text"]:
+            self._make_way(needed["transformer"])
+        found = [cache.get(prompt) for prompt in prompts]
+        if memory.room(family.device) < needed["work"] + self._missing(needed["transformer"]):
             family.free("text")
         return found
 
-    def hasten(self, speed: Speed) -> None:
-        """From now on the base draws so. Compiled, it wears all LoRAs in one slot, else each as its own adapter."""
+    def _needed(self) -> dict[str, int]:
         family = self._require()
+        how = {"precision": memory.name_of(family.dtype), "quantize": self._key[2] if self._key else "none"}
+        return plan.drawing_parts(plan.geometry(catalog.get(family.base.key), Path(family.base.path)), how)
+
+    def _missing(self, denoiser: int) -> int:
+        """Bytes of the denoiser that are not on the device yet."""
+        return denoiser if self._away or not self._require().has("transformer") else 0
+
+    def _make_way(self, denoiser: int) -> None:
+        """The denoiser to main memory, if there is room, else out. `hasten` calls it back."""
+        family, host = self._require(), torch.device("cpu")
+        if not family.has("transformer"):
+            return
+        if family.device != host and memory.room(host) > denoiser:
+            family.move("transformer", host)
+            self._away = True
+        else:
+            self._forget_all()
+            self._slot = None
+            family.free("transformer")
+
+    def hasten(self, speed: Speed) -> None:
+        """From now on the base draws so, and is where it draws. Compiled, it wears all LoRAs in one slot, else each as
+        its own adapter."""
+        family = self._require()
+        if self._away:
+            family.move("transformer", family.device)
+            self._away = False
         if speed.compiled != (self._slot is not None):
             self._forget_all()
             self._slot = Slot(family.transformer, family.dtype) if speed.compiled else None

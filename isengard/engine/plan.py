@@ -218,14 +218,27 @@ def phases(geometry: Geometry, params: Params, *, recompute: bool) -> dict[str, 
     size = BYTES[precision(geometry, params)]
     vae = geometry.vae * size
     resident = denoiser_bytes(geometry, params) + _lora_bytes(geometry, params) + vae
-    inside = INSIDE * geometry.width * geometry.tokens(geometry.native) * size * geometry.passes
-    first, second = (VAE_TENSORS * width * size for width in geometry.vae_widths)
+    first = VAE_TENSORS * geometry.vae_widths[0] * size
     return {
         "reading": geometry.text * size,
         "encoding": vae + first * int(params["resolution"]) ** 2,
         "training": resident + activation_bytes(geometry, params, recompute=recompute),
-        "drawing": resident + max(inside, second * geometry.native**2),
+        "drawing": resident + _widest_moment(geometry, size),
     }
+
+
+def _widest_moment(geometry: Geometry, size: int) -> int:
+    """Of drawing a picture of the native size: inside the denoiser, or decoding."""
+    inside = INSIDE * geometry.width * geometry.tokens(geometry.native) * size * geometry.passes
+    return max(inside, VAE_TENSORS * geometry.vae_widths[1] * size * geometry.native**2)
+
+
+def drawing_parts(geometry: Geometry, params: Params) -> dict[str, int]:
+    """Bytes that Generate needs on its device: for the text encoders, for the denoiser, and to draw beside it."""
+    size = BYTES[precision(geometry, params)]
+    work = geometry.vae * size + _widest_moment(geometry, size) + (0 if geometry.small else WORKSPACE)
+    sizes = {"text": geometry.text * size, "transformer": denoiser_bytes(geometry, params), "work": work}
+    return {part: int(count * FRAGMENTED) for part, count in sizes.items()}
 
 
 def device_bytes(geometry: Geometry, params: Params, *, recompute: bool) -> int:

@@ -171,6 +171,7 @@ class Job:
         family = self._family()
         self.sink("stage", stage="encoding", message="Reading the prompt")
         self.embeds = self._embeds()
+        self._load(family)
         self.sink("stage", stage="denoising", message="Drawing")
         with Saver() as saver, guides(family, self.spec.inputs, self.spec.params, self.registry.keep) as guide:
             failed, stopped = self._all(Drawn(family, saver, guide))
@@ -201,13 +202,16 @@ class Job:
 
     def _family(self) -> Family:
         how = (self.spec.params.get("precision"), self.spec.params.get("quantize", "none"))
-        if not self.registry.is_warm(self.spec.base, *how):
-            self.sink("stage", stage="loading_model", message=f"Loading {self.spec.base.key}")
         family = self.registry.use(self.spec.base, *how)
-        self.registry.hasten(speed.get(self.spec.params.get("speed", "exact")))
         for wish in self.wishes:
             family.latent_shape(wish.look.width, wish.look.height)
         return family
+
+    def _load(self, family: Family) -> None:
+        """After the prompts were read, so that their encoders need not share the memory."""
+        if not family.has("transformer"):
+            self.sink("stage", stage="loading_model", message=f"Loading {self.spec.base.key}")
+        self.registry.hasten(speed.get(self.spec.params.get("speed", "exact")))
 
     def _embeds(self) -> dict[str, Embeds]:
         """Of every text that will be needed, at once: afterwards the text encoders may go."""

@@ -104,5 +104,11 @@ class Family(Protocol):
     def make_pipeline(self) -> Any:
         """diffusers' own pipeline around the denoiser and the autoencoder, for its LoRA loader (no text encoders)."""
 
+    def has(self, part: Part) -> bool:
+        """Whether it is in memory, or some of it."""
+
+    def move(self, part: Part, device: torch.device) -> None:
+        """Takes what is in memory of the denoiser or the autoencoder to another device; nothing is computed there."""
+
     def free(self, part: Part) -> None:
-        """Forgets a part; it loads again when needed."""
+        """Forgets a part; it loads again when needed, as it was: without LoRAs, exact."""

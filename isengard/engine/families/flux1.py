@@ -139,9 +139,21 @@ class Flux1:
                 digest.update(f"{path.name} {size}".encode() + head + file.read())
         return digest.hexdigest()
 
+    def has(self, part: Part) -> bool:
+        return any(folder in self._parts for folder in FOLDERS[part])
+
+    def move(self, part: Part, device: torch.device) -> None:
+        for folder in FOLDERS[part]:
+            if folder in self._parts:
+                self._parts[folder].to(device)
+        if device.type == "cpu" and self.device.type != "cpu":
+            release()
+
     def free(self, part: Part) -> None:
         for folder in FOLDERS[part]:
             self._parts.pop(folder, None)
+        if part == "transformer":
+            self._pace = Pace()  # what was compiled or kept was the old one's
         if not is_small(self.root):
             release()
 
