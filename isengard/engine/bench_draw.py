@@ -95,7 +95,7 @@ def rows(family: Family, cases: tuple[Case, ...]) -> Iterator[Row]:
         if case.speed == "fast" and case.batch == 1 and not case.decoded:
             yield Row("H8 compiling, cold", first - took, "s", "the first picture ÷ a later one, as a difference", 15)
             yield from loras(family, case, took)
-    yield Row("H3 fp8", None, "s", "not measured: there are no fp8 kernels among the dependencies", target=2.9)
+    yield Row("H3 fp8", None, "s", "not measured: fp8 arithmetic is not offered (docs/log.md says why)", target=2.9)
     family.hasten(speed.EXACT)
 
 

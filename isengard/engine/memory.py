@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 
 from isengard.engine import catalog, plan
 from isengard.engine.errors import EngineError
+from isengard.engine.families.base import Quantize
 from isengard.engine.plan import SMALL_WEIGHTS
 from isengard.engine.specs import BaseModel
 
@@ -34,6 +35,21 @@ def pick_dtype(folder: Path, precision: str | None = None) -> torch.dtype:
     if precision in PRECISIONS:
         return PRECISIONS[precision]
     return torch.float32 if is_small(folder) else torch.bfloat16
+
+
+def fitting(base: BaseModel, device: torch.device, dtype: torch.dtype, wish: str) -> Quantize:
+    """How the denoiser's weights are kept for drawing. `auto`: whole, where they fit beside the drawing itself."""
+    folder = Path(base.path)
+    if wish != "auto" or is_small(folder):
+        return "int8" if wish == "int8" else "none"
+    how = {"precision": name_of(dtype), "quantize": "none"}
+    needed = plan.drawing_bytes(plan.geometry(catalog.get(base.key), folder), how)
+    return "none" if needed <= _at_most(device) else "int8"
+
+
+def _at_most(device: torch.device) -> int:
+    """Bytes that this process could take there if it gave back everything it has."""
+    return _free(device) if device.type == "cuda" else int(psutil.virtual_memory().total)
 
 
 def name_of(dtype: torch.dtype) -> str:

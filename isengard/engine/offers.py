@@ -13,8 +13,6 @@ from isengard.engine.params import Param
 
 BACKEND = "native"
 GIB = 1 << 30
-# FLUX.1 in bf16: 22 GiB for the denoiser, 9 for the text encoders beside it while a prompt is read, and room to work.
-DRAWING_VRAM = 34 * GIB
 
 Unwired = tuple[str, list[str], str]  # type, what it would be, why it is not
 
@@ -169,7 +167,12 @@ def _offer(base: Base, models_dir: Path, machine: Capabilities) -> dict[str, Any
 
 def why_not(base: Base, models_dir: Path, machine: Capabilities) -> str:
     """Why pictures cannot be drawn with a base here, empty when they can."""
-    return catalog.why_missing(base.key, models_dir) or _too_small(base, machine, DRAWING_VRAM, "drawing")
+    return catalog.why_missing(base.key, models_dir) or _too_small(base, machine, _least_to_draw(base), "drawing")
+
+
+def _least_to_draw(base: Base) -> int:
+    """GPU memory without which no picture fits: the base in 8 bits, its text encoders never beside it."""
+    return plan.drawing_bytes(plan.flux1(base), {"quantize": "int8"}) + plan.CONTEXT
 
 
 def why_not_train(base: Base, models_dir: Path, machine: Capabilities) -> str:
@@ -191,7 +194,7 @@ def _too_small(base: Base, machine: Capabilities, needed: int, what: str) -> str
         return machine.note or f"{what.capitalize()} with {base.label} needs an NVIDIA GPU, and this machine has none."
     if machine.vram_bytes < needed:
         have = f"{machine.name} has {machine.vram_bytes / GIB:.0f}"
-        return f"{what.capitalize()} with {base.label} needs about {needed // GIB} GB of GPU memory; {have}."
+        return f"{what.capitalize()} with {base.label} needs about {math.ceil(needed / GIB)} GB of GPU memory; {have}."
     return ""
 
 

@@ -511,7 +511,10 @@ LARGE = (
     ),
     replace(
         QUANTIZE,
-        help="int8 keeps the base's large layers in 8 bits: half the memory, a little slower, small differences.",
+        default="auto",
+        choices=("auto", "none", "int8"),
+        help="int8 keeps the base's large layers in 8 bits: half the memory, a little slower, small differences. auto: "
+        "only where the whole base does not fit. Each picture's recipe says which it was.",
     ),
 )
 # Of the request rather than of one picture: the generation app turns them into seeds and an adapter.

@@ -106,6 +106,10 @@ class Registry:
         self._slot: Slot | None = None
         self._away = False  # whether the denoiser waits in main memory
 
+    def fitting(self, base: BaseModel, precision: str | None, wish: str) -> Quantize:
+        """What `auto` means for this base on this device now; anything else is what it says."""
+        return memory.fitting(base, self._device, memory.pick_dtype(Path(base.path), precision), wish)
+
     def use(self, base: BaseModel, precision: str | None = None, quantize: Quantize = "none") -> Family:
         """The base's family, warm if it was the last one used; another base takes its place in memory. Its parts load
         when they are needed, so ask for prompts first: their encoders then have the memory for themselves."""

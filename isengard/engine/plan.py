@@ -241,6 +241,12 @@ def drawing_parts(geometry: Geometry, params: Params) -> dict[str, int]:
     return {part: int(count * FRAGMENTED) for part, count in sizes.items()}
 
 
+def drawing_bytes(geometry: Geometry, params: Params) -> int:
+    """The most that Generate must have at once: where both are too much, encoders and denoiser take turns."""
+    parts = drawing_parts(geometry, params)
+    return max(parts["text"], parts["transformer"] + parts["work"])
+
+
 def device_bytes(geometry: Geometry, params: Params, *, recompute: bool) -> int:
     """The most that a training holds on a GPU at once, as its allocator reserves it."""
     highest = max(phases(geometry, params, recompute=recompute).values())

@@ -84,8 +84,14 @@ def test_a_large_base_without_a_gpu_says_so(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_a_gpu_that_is_too_small_says_how_much_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(catalog, "why_missing", lambda key, models_dir: "")
-    small = machine(device="cuda", name="Tesla V100", vram_bytes=16 << 30)
-    assert "Tesla V100 has 16" in offers.why_not(catalog.get("flux-dev"), tmp_path, small)
+    small = machine(device="cuda", name="Tesla V100", vram_bytes=12 << 30)
+    assert "Tesla V100 has 12" in offers.why_not(catalog.get("flux-dev"), tmp_path, small)
+
+
+def test_a_gpu_that_holds_flux_in_8_bits_can_draw_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(catalog, "why_missing", lambda key, models_dir: "")
+    fair = machine(device="cuda", name="NVIDIA RTX 4090", vram_bytes=24 << 30)
+    assert offers.why_not(catalog.get("flux-dev"), tmp_path, fair) == ""
 
 
 @pytest.mark.parametrize("key", list(catalog.BASES))

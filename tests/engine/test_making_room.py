@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 import torch
 from PIL import Image
 
-from isengard.engine import catalog, memory, plan
+from isengard.engine import catalog, memory, plan, recipe
 from isengard.engine.families.flux1 import Flux1
 from isengard.engine.pipelines import Registry
 from isengard.engine.sampling import generate
@@ -125,3 +125,13 @@ def test_a_denoiser_waits_in_main_memory_where_there_is_room(
     device.draw(generate_spec("two", loras=loras, prompt="another"))
     assert moved == [(False, torch.device("cpu")), (False, torch.device("cpu:0"))]
     assert device.loaded.count("transformer") == 1 and device.draw(generate_spec("three", loras=loras)) == first
+
+
+@pytest.mark.parametrize(("free", "wish", "kept"), [(1, "auto", "int8"), (10**9, "auto", "none"), (1, "none", "none")])
+def test_a_base_that_does_not_fit_whole_is_kept_in_8_bits_and_the_recipe_says_so(
+    make: Any, generate_spec: Draw, monkeypatch: pytest.MonkeyPatch, free: int, wish: str, kept: str
+) -> None:
+    monkeypatch.setattr(memory, "_at_most", lambda device: free)
+    spec = generate_spec(quantize=wish)
+    make(10**9).draw(spec)
+    assert (recipe.read_png(Path(spec.out_dir) / "00.png") or {})["quantize"] == kept

@@ -36,7 +36,7 @@ EXERCISED = {
     "sampler.dpmpp_2m": SAMPLERS,
     "sampler.unipc": SAMPLERS,
     "speed.exact": "tests/engine/test_speed.py::test_exact_again_is_exactly_as_before",
-    "speed.fast": "tests/engine/test_speed.py::test_compiled_blocks_draw_the_same_picture",
+    "speed.fast": "tests/engine/test_speed.py::test_beyond_the_limit_blocks_are_compiled_anew",
     "speed.draft": "tests/engine/test_speed.py::test_draft_loses_something",
     "toggle.use_upscale": REFUSED,
     "toggle.use_facedetailer": REFUSED,

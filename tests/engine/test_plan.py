@@ -141,6 +141,11 @@ def test_every_decision_says_why() -> None:
     assert "whole, it would need 27 GB of 23 GB" in said["quantize"]
 
 
+@pytest.mark.parametrize(("how", "least", "most"), [("none", 25, 28), ("int8", 13, 15.2)])
+def test_drawing_with_flux_never_has_encoders_beside_the_denoiser(how: str, least: float, most: float) -> None:
+    assert least < plan.drawing_bytes(SHAPE, {"quantize": how}) / GIB < most
+
+
 def test_a_gpu_without_bf16_computes_in_fp32() -> None:
     found = plan.fit(FLUX, SHAPE, params(), gpu(139, bf16=False), may=EVERY)
     assert found.params["precision"] == "fp32" and found.decisions[0].setting == "precision"

@@ -69,7 +69,7 @@ def test_other_loras_strengths_and_sizes_compile_nothing_again(
 
 
 @pytest.mark.integration
-def test_beyond_the_limit_blocks_are_compiled_anew_and_draw_the_same_picture(
+def test_beyond_the_limit_blocks_are_compiled_anew(
     family: Flux1, programs: CompileCounter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "PROGRAMS", 1)

@@ -201,8 +201,13 @@ class Job:
         return failed, False
 
     def _family(self) -> Family:
-        how = (self.spec.params.get("precision"), self.spec.params.get("quantize", "none"))
-        family = self.registry.use(self.spec.base, *how)
+        base, params = self.spec.base, self.spec.params
+        precision, wish = params.get("precision"), params.get("quantize", "none")
+        self.quantize = self.registry.fitting(base, precision, wish)
+        if wish == "auto" and self.quantize == "int8":
+            text = "The base is kept in 8 bits: whole, it does not fit into the memory that is there."
+            self.sink("log", level="info", event="quantised", message=text, fields={})
+        family = self.registry.use(base, precision, self.quantize)
         for wish in self.wishes:
             family.latent_shape(wish.look.width, wish.look.height)
         return family
@@ -362,8 +367,9 @@ class Job:
         return {**how, "tool": {"name": self.tool.key, "params": params, "inputs": given, **made.notes}}
 
     def _computing(self) -> dict[str, Any]:
-        """What decides how exactly the base computes, where the request says."""
-        return {name: self.spec.params[name] for name in COMPUTING if name in self.spec.params}
+        """What decides how exactly the base computes, where the request says; of `auto`, what it was."""
+        told = {name: self.spec.params[name] for name in COMPUTING if name in self.spec.params}
+        return told | ({"quantize": self.quantize} if "quantize" in told else {})
 
     def _guides(self) -> dict[str, Any]:
         """Those given, with their knobs and the model that served each."""
