@@ -13,17 +13,22 @@ from generation.models import Output
 from isengard.engine import tools
 from isengard.errors import Invalid, NotFound
 
+# The box that a mask is marked with by numbers, in percent of the picture.
+BOX = {"left": "25", "top": "25", "width": "50", "height": "50"}
 # A mask from a file counts before the one that was painted.
 MASK_FILE = "mask_file"
 
 
 @dataclass
 class Given:
-    """`keys`: input name → key (generation.inputs). `origin`: the picture of the studio that is the source."""
+    """`keys`: input name → key (generation.inputs). `origin`: the picture of the studio that is the source;
+    `marked`: whether the mask was just changed with the box."""
 
     tool: str = "draw"
     keys: dict[str, str] = field(default_factory=dict)
     origin: Output | None = None
+    box: dict[str, str] = field(default_factory=lambda: dict(BOX))
+    marked: bool = False
 
     @property
     def facts(self) -> tools.Tool:
@@ -75,7 +80,27 @@ def received(tool: str, words: Mapping[str, str], sent: Mapping[str, Any]) -> Gi
             found.keys[name] = key
     if "source" in found.keys and not sent.get("source"):
         found.origin = _origin(words.get("origin", ""))
+    found.box = {side: words.get(f"box_{side}", usual) for side, usual in BOX.items()}
     return found
+
+
+def mark(given: Given, how: str) -> None:
+    """The mask with the box beside what it had (`add`), or without anything. Invalid: the box is none."""
+    given.marked = True
+    if how == "add" and "source" in given.keys:
+        given.keys["mask"] = inputs.boxed(given.keys["source"], _numbers(given.box), given.keys.get("mask", ""))
+    else:
+        given.keys.pop("mask", None)
+
+
+def _numbers(box: Mapping[str, str]) -> tuple[float, float, float, float]:
+    try:
+        left, top, width, height = (float(box[side].replace(",", ".")) for side in BOX)
+    except ValueError:
+        raise Invalid("bad_box", "Give the box four numbers: percent of the picture, from 0 to 100.") from None
+    if not all(0 <= share <= 100 for share in (left, top, width, height)):
+        raise Invalid("bad_box", "Each number of the box is percent of the picture, from 0 to 100.")
+    return left, top, width, height
 
 
 def _origin(word: str) -> Output | None:

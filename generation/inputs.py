@@ -4,6 +4,7 @@ Knows files and the tools' facts; no request. What no request names any more is 
 
 import re
 import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,27 @@ def keep(file: photos.Readable, *, grey: bool = False) -> str:
         if "code" in answer:
             raise Invalid(answer["code"], answer["reason"])
         return _kept(clean, answer["width"], answer["height"], answer["extension"])
+
+
+def boxed(source: str, box: tuple[float, float, float, float], before: str = "") -> str:
+    """The key of a mask for the picture `source` that is white in a box (left, top, width, height in percent of the
+    picture), beside what was white `before`. Invalid: the box holds nothing of the picture."""
+    width, height = size_of(source)
+    left, top, right, bottom = (
+        round(min(max(share, 0.0), 100.0) * side / 100)
+        for share, side in zip((*box[:2], box[0] + box[2], box[1] + box[3]), (width, height) * 2, strict=True)
+    )
+    if right <= left or bottom <= top:
+        raise Invalid("bad_box", "The box is empty. Give it a width and a height, and begin inside of the picture.")
+    mask = Image.new("L", (width, height))
+    if before and size_of(before) == (width, height):
+        with Image.open(path_of(before)) as earlier:
+            mask.paste(earlier.convert("L"))
+    mask.paste(255, (left, top, right, bottom))
+    with tempfile.NamedTemporaryFile() as file:
+        mask.save(file, "PNG")
+        file.flush()
+        return _kept(Path(file.name), width, height, "png")
 
 
 def of_output(output: Output) -> str:

@@ -75,13 +75,24 @@ def attach(request: HttpRequest) -> HttpResponse:
     """The form with another tool (`to`), or with a picture that was just chosen; nothing is judged yet."""
     before = given.tool_of(request.POST.get("tool", ""))
     sent = posted_form(request, request.POST.get("to", ""))
+    wrong = _marked(request, sent)
     # Knobs of one name mean other things to another tool, which has defaults of its own.
     stale = {param.name for param in tools.own_params(before, sent.base)} if sent.tool.key != before else set()
     words = {name: _sent(request.POST, name) for name in sent.fields if name in request.POST and name not in stale}
     form = GenerateForm(initial=words, base=sent.base.key, given=sent.given)
-    context = form_context(request, form, sent.base.key, [str(error) for error in sent.non_field_errors()])
+    context = form_context(request, form, sent.base.key, [*wrong, *sent.non_field_errors()])
     template = "generation/form.html" if is_fragment(request) else "generation/create.html"
     return render(request, template, {**context, "linked": True})
+
+
+def _marked(request: HttpRequest, form: GenerateForm) -> list[str]:
+    """What is wrong with the box, where the mask is marked with one: the way to a mask without a mouse."""
+    try:
+        if how := request.POST.get("mark", ""):
+            given.mark(form.given, how)
+    except DomainError as error:
+        return [error.message]
+    return []
 
 
 def _sent(words: QueryDict, name: str) -> Any:
@@ -141,6 +152,8 @@ def _recalled(query: QueryDict) -> Recalled | None:
         found.values["seed"] = query["seed"]
     if "tool" in query:
         found.given = _going_on(given.tool_of(str(query["tool"])), source, one)
+        if one and found.given.facts.inputs and found.given.origin is None:
+            found.notes.append("That picture was deleted. Choose another one.")
     return found
 
 
@@ -245,14 +258,15 @@ def keep_style(request: HttpRequest) -> HttpResponse:
 @require_POST
 def delete_style(request: HttpRequest) -> HttpResponse:
     styles.delete(name=request.POST.get("name", ""))
-    return _styles(request, "Style deleted.")
+    return _styles(request, "Style deleted.", forgot=True)
 
 
-def _styles(request: HttpRequest, said: str) -> HttpResponse:
+def _styles(request: HttpRequest, said: str, forgot: bool = False) -> HttpResponse:
     if not is_fragment(request):
         return redirect("generation:create")
     form = GenerateForm(base=_base(request.POST.get("base", "")))
-    return toast(render(request, "generation/styles.html", {"form": form, "base": form.base}), said)
+    context = {"form": form, "base": form.base, "own": True, "forgot": forgot}
+    return toast(render(request, "generation/styles.html", context), said)
 
 
 @require_POST

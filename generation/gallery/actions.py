@@ -108,20 +108,24 @@ def boards(request: HttpRequest) -> HttpResponse:
 @require_POST
 def change_board(request: HttpRequest) -> HttpResponse:
     """Makes, renames or deletes a board; pictures stay whatever happens to it."""
-    given = request.POST
+    given, changed = request.POST, 0
     if given.get("delete"):
         gone = services.get_board(given["delete"])
         services.delete_board(gone)
         said = f"{gone.name} is gone; its pictures stay."
     elif given.get("rename"):
-        said = f"Now called {services.rename_board(services.get_board(given['rename']), given.get('name', '')).name}."
+        board = services.rename_board(services.get_board(given["rename"]), given.get("name", ""))
+        said, changed = f"Now called {board.name}.", board.pk
     else:
         said = f"Made {services.make_board(given.get('name', '')).name}."
     if not is_fragment(request):
         return redirect_to(request, reverse("generation:pictures-boards"))
-    return answers.told(_boards(request), said, answers.BOARDS)
+    return answers.told(_boards(request, changed), said, answers.BOARDS)
 
 
-def _boards(request: HttpRequest) -> HttpResponse:
+def _boards(request: HttpRequest, changed: int | None = None) -> HttpResponse:
+    """`changed`: the board that the focus goes back to; 0: to where a new one is made."""
     name = "generation/gallery/boards.html"
-    return render(request, f"{name}#rows" if is_fragment(request) else name, {"boards": services.boards()})
+    return render(
+        request, f"{name}#rows" if is_fragment(request) else name, {"boards": services.boards(), "changed": changed}
+    )

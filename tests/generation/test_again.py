@@ -76,6 +76,11 @@ def test_a_given_picture_that_is_gone_is_named(client: Client, db: None, volume:
     assert "The picture of this request is gone" in page and f'name="tool" value="{tool}"' in page
 
 
+def test_a_tool_for_a_deleted_picture_says_so(client: Client, db: None, volume: Any) -> None:
+    page = client.get(f"{CREATE}?tool=upscale&from={failed().job.public_id}&picture=1").content.decode()
+    assert "That picture was deleted." in page and 'name="tool" value="upscale"' in page
+
+
 def test_on_generate_the_new_try_comes_on_top(client: Client, db: None, volume: Any) -> None:
     answer = again(client, failed(), **{"HX-Current-URL": f"http://testserver{CREATE}?from=gen-0"})
     assert (answer.status_code, answer.headers["HX-Trigger"]) == (204, "pictures:changed")
