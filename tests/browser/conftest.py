@@ -31,8 +31,8 @@ SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
 # Alone it takes ten seconds; beside other work on two cores it has taken a hundred.
 START_SECONDS = 240
 STOP_SECONDS = 240
-# Two cores shared with others draw slowly; a quiet machine needs a tenth of this.
-TRAINING_SECONDS = 300
+# Two cores shared with others draw slowly; a quiet machine needs a twentieth of this.
+TRAINING_SECONDS = 600
 # How long an answer of the studio is waited for, in milliseconds. It is no pause: a quick machine loses nothing by it.
 PATIENCE = 60_000
 expect.set_options(timeout=PATIENCE)

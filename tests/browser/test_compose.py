@@ -26,6 +26,13 @@ def newest(page: Page) -> Locator:
     return page.get_by_test_id("generation-card").first
 
 
+def ask_for(page: Page, prompt: str) -> None:
+    """Of nobody: when other tests have trained somebody, the form begins with them and their word."""
+    page.goto("/generate")
+    page.locator("#lora").select_option("")
+    page.get_by_test_id("prompt-input").fill(prompt)
+
+
 def in_few_steps(page: Page) -> None:
     """What is watched here is the way, not the picture."""
     page.locator("summary", has_text="More settings").click()
@@ -33,8 +40,7 @@ def in_few_steps(page: Page) -> None:
 
 
 def test_choices_and_quality_make_pictures(page: Page) -> None:
-    page.goto("/generate")
-    page.get_by_test_id("prompt-input").fill("a {woman|man}, smiling")
+    ask_for(page, "a {woman|man}, smiling")
     page.locator("label:has(input[name=quality][value=draft])").click()
     expect(page.locator("#frame-size")).to_contain_text("64 × 64 px · 12 steps")
     page.locator("label:has(input[name=count][value='2'])").click()
@@ -54,8 +60,7 @@ def test_a_tool_goes_on_with_a_picture(page: Page, drawn: str, tool: str) -> Non
 
 
 def test_hires_fix_draws_larger(page: Page) -> None:
-    page.goto("/generate")
-    page.get_by_test_id("prompt-input").fill("a man, grey hair")
+    ask_for(page, "a man, grey hair")
     page.get_by_test_id("tool-hires").click()
     expect(page.locator("#hires_scale")).to_be_visible()
     expect(page.get_by_test_id("prompt-input")).to_have_value("a man, grey hair")
@@ -134,8 +139,7 @@ def test_a_dropped_picture_fills_the_form(page: Page, drawn: str, live: str, tmp
 
 
 def test_a_grid_is_drawn_and_taken_along(page: Page) -> None:
-    page.goto("/generate")
-    page.get_by_test_id("prompt-input").fill("a woman, red hair")
+    ask_for(page, "a woman, red hair")
     page.get_by_text("Compare in a grid").click()
     page.locator("#grid_steps").fill("2, 4")
     page.locator("#grid_seed").fill("1, 2")
