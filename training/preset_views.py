@@ -53,11 +53,13 @@ def delete(request: HttpRequest, preset_id: int) -> HttpResponse:
         user_presets.delete(preset=preset)
         return "custom" if request.POST.get("preset") == preset.name else ""
 
-    return _answer(request, preset.base, act)
+    return _answer(request, preset.base, act, gone=True)
 
 
-def _answer(request: HttpRequest, base: str, act: Callable[[], str]) -> HttpResponse:
-    """The list of presets and the tiles again; `act` gives the preset that is chosen from now on ("": as before)."""
+def _answer(request: HttpRequest, base: str, act: Callable[[], str], *, gone: bool = False) -> HttpResponse:
+    """The list of presets and the tiles again; `act` gives the preset that is chosen from now on ("": as before).
+
+    `gone`: so is the button that was pressed, and the focus goes elsewhere."""
     chosen, said = "", ""
     try:
         chosen = act()
@@ -66,7 +68,14 @@ def _answer(request: HttpRequest, base: str, act: Callable[[], str]) -> HttpResp
     if not is_fragment(request):
         return redirect(f"{reverse('training:start')}?base={base}")
     form = _form(request, base, chosen)
-    context = {"form": form, "base": base, "said": said, "typed": request.POST.get("name", ""), "oob": True}
+    context = {
+        "form": form,
+        "base": base,
+        "said": said,
+        "typed": request.POST.get("name", ""),
+        "oob": True,
+        "gone": gone,
+    }
     return render(request, "training/presets_changed.html", context)
 
 

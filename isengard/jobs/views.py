@@ -66,7 +66,8 @@ def act(request: HttpRequest, public_id: str, action: str) -> HttpResponse:
     job = get_object_or_404(Job, public_id=public_id)
     if action not in ACTIONS:
         return HttpResponseBadRequest(f"The queue knows {', '.join(ACTIONS)}.")
-    return _answer(request, ACTIONS[action](job))
+    asked = {"job": public_id, "action": action, "opposite": OPPOSITES.get(action, "")}
+    return _answer(request, ACTIONS[action](job), asked)
 
 
 @require_POST
@@ -76,9 +77,10 @@ def arrange(request: HttpRequest) -> HttpResponse:
     return _answer(request, "The order was changed.")
 
 
-def _answer(request: HttpRequest, said: str) -> HttpResponse:
+def _answer(request: HttpRequest, said: str, asked: dict[str, str] | None = None) -> HttpResponse:
+    """`asked`: what was pressed, {job, action, opposite}: where its button is gone, something else takes the focus."""
     if is_fragment(request):
-        return toast(render(request, "jobs/queue.html#queue", _queue()), said)
+        return toast(render(request, "jobs/queue.html#queue", {**_queue(), "asked": asked}), said)
     return redirect_to(request, reverse("jobs:queue"))
 
 
@@ -131,6 +133,7 @@ ACTIONS: dict[str, Callable[[Job], str]] = {
     "up": _up,
     "down": _down,
 }
+OPPOSITES = {"pause": "resume", "resume": "pause"}
 
 
 @require_GET

@@ -38,8 +38,7 @@ function expire(element, seconds) {
   element.addEventListener("mouseleave", () => { timer = setTimeout(() => element.remove(), 3000); });
 }
 const button = (label, onclick) => make("button", { type: "button", className: "btn btn-sm", textContent: label, onclick });
-const logUrl = (correlation) => `${document.body.dataset.logsUrl}?correlation=${encodeURIComponent(correlation)}`;
-const showLog = (correlation) => make("a", { href: logUrl(correlation), className: "btn btn-sm btn-ghost", textContent: "Show log" });
+const showLog = (id) => make("a", { href: `${document.body.dataset.logsUrl}?correlation=${encodeURIComponent(id)}`, className: "btn btn-sm btn-ghost", textContent: "Show log" });
 
 /** {message, level, undo: URL to POST, correlation, seconds}. Stays a minute with undo, 10 s for errors, else 5 s. */
 function toast({ message, level = "info", undo = "", correlation = "", seconds }) {
@@ -67,6 +66,8 @@ function raise() {
   Object.assign(stack, { popover: "manual" }).showPopover();
 }
 document.addEventListener("close", () => stack.children.length && raise(), true);
+// What opened a dialog may have been fetched again meanwhile; the focus goes back there all the same.
+document.addEventListener("close", ({ target }) => target.contains(document.activeElement) && one(`[data-dialog-open="#${target.id}"]`)?.focus(), true);
 const contentType = (xhr) => xhr.getResponseHeader("Content-Type") ?? "";
 let lastCorrelation = "";
 document.addEventListener("htmx:configRequest", ({ detail }) => { detail.headers["X-Correlation-ID"] = correlationId(); });
@@ -89,9 +90,8 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
 });
 
 // Lost connection: said once, with the time of what is shown
-const lostBy = new Set();
+const lostBy = new Set(), pill = one(".connection");
 let seenAt = new Date();
-const pill = one(".connection");
 function lost(channel) {
   lostBy.add(channel);
   one("span", pill).textContent = `No live connection. What you see is from ${seenAt.toLocaleTimeString()}.`;
@@ -174,7 +174,7 @@ document.addEventListener("keydown", (event) => {
   const control = event.key === "/" && !typing(event.target) ? one("[data-search]", topmost()) : shortcut(event);
   if (!control) return;
   event.preventDefault();
-  control[control.matches("[data-search]") ? "focus" : "click"]();
+  for (const act of control.matches("summary") ? ["focus", "click"] : [control.matches("[data-search]") ? "focus" : "click"]) control[act]();
 });
 
 // What arrives with every page and fragment: colours and focus points, relative times, lists that stay at their end

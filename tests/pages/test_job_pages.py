@@ -1,5 +1,6 @@
 """The pages about work as such: the top bar's status, the queue and what one can do in it, the logs."""
 
+import re
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ def test_a_running_job_shows_in_the_top_bar(client: Client, volume: object) -> N
 
 def test_an_empty_queue_says_so(client: Client) -> None:
     page = text(client.get(QUEUE))
-    assert "Nothing is running." in page and "Nothing is waiting." in page and "<h2>Running</h2>" in page
+    assert "Nothing is running." in page and "Nothing is waiting." in page and ">Running</h2>" in page
 
 
 def test_the_queue_says_why_each_job_waits(client: Client, volume: object) -> None:
@@ -84,6 +85,16 @@ def test_a_waiting_job_is_moved_by_keyboard(client: Client, volume: object, acti
     jobs = waiting(3)
     act(client, jobs[1], action)
     assert order() == [jobs[place] for place in places]
+
+
+def test_what_was_pressed_stays_or_hands_the_focus_on(client: Client, volume: object) -> None:
+    first, second = waiting(2)
+    moved = text(act(client, second, "up"))
+    assert re.search(rf'id="up-{second.public_id}" type="button" aria-disabled="true"', moved)
+    paused = text(act(client, second, "pause"))
+    assert re.findall(r'id="([^"]+)" autofocus', paused) == [f"resume-{second.public_id}"]
+    gone = text(act(client, first, "cancel"))
+    assert '<h2 tabindex="-1" autofocus>Waiting</h2>' in gone
 
 
 def test_a_waiting_job_can_be_paused_and_resumed(client: Client, volume: object) -> None:

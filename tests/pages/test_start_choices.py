@@ -1,5 +1,6 @@
 """What the start page offers beyond single values: presets and what they mean, one's own, grids, earlier versions."""
 
+import re
 from typing import Any
 
 import pytest
@@ -54,6 +55,7 @@ def test_a_preset_is_renamed_and_deleted(client: Client, mira: Character) -> Non
     client.post(reverse("training:rename-preset", args=[preset.pk]), {"name": "Yours"}, headers=HTMX)
     assert UserPreset.objects.get().name == "Yours"
     answer = client.post(reverse("training:delete-preset", args=[preset.pk]), {"preset": "Yours"}, headers=HTMX)
+    assert re.search(r'<input [^>]*id="new-preset"[^>]* autofocus', text(answer))
     assert not UserPreset.objects.exists() and "None yet" in text(answer)
 
 
