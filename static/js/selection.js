@@ -17,13 +17,13 @@ function show() {
   const number = count();
   for (const box of boxes()) box.checked = everything !== ids.has(box.value);
   grid().classList.toggle("selecting", number > 0);
-  for (const bar of all("[data-select-bar]")) bar.hidden = !number;
+  for (const bar of all("[data-select-bar]")) { if (!number && bar.contains(document.activeElement)) document.getElementById(`t-${last}`)?.focus(); bar.hidden = !number; }
   for (const place of all("[data-select-count]")) place.textContent = `${number.toLocaleString()} selected`;
 }
 function begin(withEverything) {
-  [everything, last] = [withEverything, null];
-  ids.clear();
+  ids.clear(), everything = withEverything;
   if (grid()) show();
+  last = null;
 }
 // Every photo from the first block to the last: those of an emptied block stand in its address.
 const order = () => all("[data-block]").flatMap((block) => ("empty" in block.dataset ? new URL(block.getAttribute("hx-get"), location).searchParams.get("ids").split(",") : all(".tile-check input", block).map(({ value }) => value)));
@@ -49,7 +49,7 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   if (!grid() || document.querySelector("dialog[open]") || event.target.closest("input:not([type=checkbox]), textarea, select")) return;
-  if (event.key === "Escape" && !document.querySelector("details.menu[open]")) return begin(false);
+  if (event.key === "Escape" && !event.defaultPrevented) return begin(false); // else it closed a menu (app.js)
   if (event.key === "X" && boxOf(event.target)) return toggle(boxOf(event.target), true, true);
   if (event.key !== "a" || !(event.ctrlKey || event.metaKey)) return;
   event.preventDefault();
