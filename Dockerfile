@@ -2,7 +2,7 @@
 FROM python:3.11-slim-bookworm
 
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends tini libgomp1 \
+    && apt-get install -y --no-install-recommends gcc libc6-dev tini libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 1000 --create-home --shell /usr/sbin/nologin isengard \
     && install -d -o isengard -g isengard /data

@@ -2,7 +2,11 @@
 
 Exact is how training draws its samples, so only Exact repeats them bit for bit."""
 
+import os
+import shutil
+import sysconfig
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isengard.engine.capabilities import Capabilities
@@ -44,6 +48,11 @@ SMALL = (
     "Pocket is so small that compiling it takes longer than drawing with it, and none of its few blocks can be skipped."
 )
 
+NO_COMPILER = (
+    "It compiles the model, which needs a C compiler and Python's headers (gcc and python3-dev, as Debian calls them), "
+    "and they are not on this machine."
+)
+
 
 def get(key: str) -> Speed:
     """EngineError unknown_speed."""
@@ -60,4 +69,10 @@ def why_not(key: str, base: "Base", machine: Capabilities) -> str:
         return SMALL
     if machine.device != "cuda":
         return f"{get(key).label} needs an NVIDIA GPU, and this machine draws on its processor."
-    return ""
+    return "" if not get(key).compiled or _has_compiler() else NO_COMPILER
+
+
+def _has_compiler() -> bool:
+    """As Triton looks for one when it builds what starts its kernels."""
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+    return bool(compiler) and (Path(sysconfig.get_path("include")) / "Python.h").is_file()

@@ -129,10 +129,23 @@ def machine(device: str) -> capabilities.Capabilities:
 
 
 @pytest.mark.parametrize("key", ["fast", "draft"])
-def test_only_a_large_base_on_a_gpu_can_be_hurried(key: str) -> None:
+def test_only_a_large_base_on_a_gpu_can_be_hurried(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "_has_compiler", lambda: True)
     assert "Pocket" in speed.why_not(key, catalog.get("pocket"), machine("cuda"))
     assert "GPU" in speed.why_not(key, catalog.get("flux-dev"), machine("cpu"))
     assert speed.why_not(key, catalog.get("flux-dev"), machine("cuda")) == ""
+
+
+@pytest.mark.parametrize("missing", ["gcc", "Python.h"])
+def test_without_a_compiler_nothing_is_called_fast(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: str
+) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    for name in {"gcc", "Python.h"} - {missing}:
+        (tmp_path / name).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(speed.sysconfig, "get_path", lambda _: str(tmp_path))
+    assert speed.why_not("fast", catalog.get("flux-dev"), machine("cuda")) == speed.NO_COMPILER
 
 
 def test_exact_is_possible_everywhere() -> None:
