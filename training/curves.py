@@ -93,7 +93,7 @@ def interruptions(job: Job, before: int = 0) -> list[dict[str, Any]]:
         if kind == "checkpoint":
             step = int(told["step"])
         elif told.get("reason"):
-            reason = str(told["reason"])
+            reason = str(told["reason"]).removeprefix("Starting again: ")
         elif "attempt" in told and reason:
             found.append({"step": step, "reason": reason})
             reason = ""

@@ -139,7 +139,7 @@ def pin(request: HttpRequest, public_id: str, step: int) -> HttpResponse:
 @require_POST
 def cancel(request: HttpRequest, public_id: str) -> HttpResponse:
     jobs.request_cancel(job=access.get_run(public_id).job)
-    return _told(request, public_id, "The training is being stopped.")
+    return _told(request, public_id, "The training is being stopped.", "cancel")
 
 
 @require_POST
@@ -170,7 +170,7 @@ def sample_now(request: HttpRequest, public_id: str) -> HttpResponse:
 def _told(request: HttpRequest, public_id: str, words: str, asked: str = "") -> HttpResponse:
     """The live part again, with a toast; the whole page for a browser without scripts.
 
-    `asked`: which button (pause, resume) has made room for its opposite, which gets the focus in its place."""
+    `asked`: which button (pause, resume, cancel) has gone: its opposite, or the state, gets the focus in its place."""
     run = access.get_run(public_id)
     if not is_fragment(request):
         return redirect(run.get_absolute_url())

@@ -45,6 +45,13 @@ def test_a_learning_run_offers_what_can_be_asked_of_it(client: Client, run: Trai
     assert f'id="{name}"' in page(client, run)
 
 
+def test_after_stop_the_state_has_the_focus(client: Client, run: TrainingRun) -> None:
+    answer = text(client.post(part("cancel", run), headers=HTMX))
+    assert (
+        'id="job-status" data-testid="job-status" tabindex="-1" autofocus' in answer and "stop-training" not in answer
+    )
+
+
 def test_a_run_that_prepares_cannot_be_asked_to_save(client: Client, run: TrainingRun) -> None:
     put(run.job, "running", total=24)
     assert 'id="save-now"' not in page(client, run) and 'id="pause-training"' in page(client, run)

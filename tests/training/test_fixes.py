@@ -124,6 +124,13 @@ def test_what_would_fail_again_is_not_the_first_thing_to_press(client: Client, m
     assert '<button class="btn" id="train-again">' in page
 
 
+def test_once_it_was_started_again_nothing_is_the_thing_to_press(client: Client, mira: Character) -> None:
+    run = failed(mira, "loss_not_finite")
+    fixes.apply(run=run, key="rate")
+    page = client.get(run.get_absolute_url()).content.decode()
+    assert "train-again" in page and not re.search(r'<button class="[^"]*btn-primary', page)
+
+
 def test_what_is_not_offered_is_refused(mira: Character) -> None:
     with pytest.raises(Invalid, match="not offered"):
         fixes.apply(run=failed(mira, "gpu_busy"), key="resolution")
