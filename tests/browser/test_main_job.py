@@ -203,4 +203,5 @@ def test_everything_can_be_sent_without_javascript(chromium: Browser, live: str,
         page.goto("/generate")
         page.locator("#prompt").fill("a woman")
         page.get_by_test_id("generate-btn").click()
-        expect(page.locator("article .prompt-line").first).to_have_text("a woman")
+        # Whoever other tests trained stands in the form, with their word.
+        expect(page.locator("article .prompt-line").first).to_contain_text("a woman")
