@@ -25,6 +25,7 @@ from characters.serializers import (
 )
 from isengard import files
 from isengard.errors import DomainError
+from isengard.parsers import cleaned
 from isengard.throttles import FairUse
 
 log = logging.getLogger(__name__)
@@ -32,24 +33,18 @@ log = logging.getLogger(__name__)
 ASK_AGAIN = "private, no-cache"
 
 
-def _cleaned(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    cleaned: dict[str, Any] = serializer.validated_data
-    return cleaned
-
-
 class CharactersView(APIView):
     @extend_schema(parameters=[ListQuery], responses=CharacterOut(many=True), tags=["characters"])
     def get(self, request: Request) -> Response:
         """Newest first. All of them; with `limit` a page, whose next one starts `after` its last id."""
-        query = _cleaned(ListQuery(data=request.query_params))
+        query = cleaned(ListQuery(data=request.query_params))
         found = Character.objects.with_image_count().prefetch_related("loras").newest_first()
         found = _older_than(found, query.get("after"))[: query.get("limit")]
         return Response(CharacterOut(found, many=True).data)
 
     @extend_schema(request=CharacterIn, responses={201: CharacterOut}, tags=["characters"])
     def post(self, request: Request) -> Response:
-        given = _cleaned(CharacterIn(data=request.data))
+        given = cleaned(CharacterIn(data=request.data))
         character = services.create_character(
             name=given["name"], trigger_word=given["trigger_word"], description=given.get("description") or ""
         )
@@ -71,7 +66,7 @@ class CharacterView(APIView):
     @extend_schema(request=CharacterChange, responses=CharacterOut, tags=["characters"])
     def patch(self, request: Request, character_id: str) -> Response:
         character = get_character(character_id)
-        services.update_character(character=character, **_cleaned(CharacterChange(data=request.data)))
+        services.update_character(character=character, **cleaned(CharacterChange(data=request.data)))
         return Response(CharacterOut(character).data)
 
     @extend_schema(responses={204: None}, tags=["characters"])
@@ -97,7 +92,7 @@ class ImagesView(APIView):
     def post(self, request: Request, character_id: str) -> Response:
         """Photos in the repeated field `files`: each is stored, refused with its reason, or skipped as a duplicate."""
         character = get_character(character_id)
-        given = _cleaned(ImagesIn(data=_files(request)))
+        given = cleaned(ImagesIn(data=_files(request)))
         outcome: dict[str, Any] = {"uploaded": [], "rejected": [], "skipped": []}
         for file in given["files"]:
             _take(character, file, outcome)

@@ -29,6 +29,7 @@ from isengard.jobs import services as jobs
 from isengard.jobs import streams
 from isengard.jobs.models import Job
 from isengard.logs import correlation
+from isengard.parsers import cleaned
 from isengard.throttles import FairUse
 from training import progress
 from training.access import get_lora
@@ -136,11 +137,10 @@ class GenerationListView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Asks for pictures: one prompt, `count` seeds that follow one another."""
-        asked = GenerationRequestSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        request_facts = {name: asked.validated_data[name] for name in ("count", "batches")}
+        asked = cleaned(GenerationRequestSerializer(data=request.data))
+        request_facts = {name: asked[name] for name in ("count", "batches")}
         generation = services.start_generation(
-            **asked_of(asked.validated_data["config"]), **request_facts, correlation_id=correlation.current()
+            **asked_of(asked["config"]), **request_facts, correlation_id=correlation.current()
         )
         return Response(GenerationJobSerializer(generation).data, status=201)
 
@@ -230,9 +230,8 @@ class KeepOutputView(APIView):
     )
     def post(self, request: Request, job_id: str, index: int) -> Response:
         """Copies a picture to its character's photos, as synthetic; 200 where it is there already."""
-        given = KeepSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        wanted = given.validated_data.get("character_id")
+        given = cleaned(KeepSerializer(data=request.data))
+        wanted = given.get("character_id")
         output = access.get_output(job_id, index)
         kept = keeping.keep_as_photo(output=output, character=get_character(wanted) if wanted else None)
         return Response(KeptSerializer(kept).data, status=201 if kept.added else 200)

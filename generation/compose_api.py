@@ -13,6 +13,7 @@ from generation import recall, services, styles, wildcards
 from generation.forms import MORE_LORAS
 from generation.recall import Recalled
 from generation.serializers import PictureFileSerializer, RecalledSerializer, StyleSerializer
+from isengard.parsers import cleaned
 from training import bases
 from training.serializers import ErrorSerializer
 
@@ -31,9 +32,7 @@ class StylesView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Keeps a style of the user's own."""
-        given = StyleSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        kept = styles.keep(**given.validated_data)
+        kept = styles.keep(**cleaned(StyleSerializer(data=request.data)))
         return Response(StyleSerializer(styles.Style(kept.name, kept.text, kept.negative, own=True)).data, status=201)
 
 
@@ -79,9 +78,8 @@ class RecallView(APIView):
     )
     def post(self, request: Request) -> Response:
         """The recipe inside a picture of this studio, A1111, ComfyUI or InvokeAI, fitted to what can be drawn here."""
-        given = PictureFileSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        with photos.received(given.validated_data["file"]) as (path, _):
+        given = cleaned(PictureFileSerializer(data=request.data))
+        with photos.received(given["file"]) as (path, _):
             found = recall.of_file(path, bases.default_key())
         found.values = config_of(found)
         return Response(RecalledSerializer(found).data)

@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 from generation import parity
 from generation.serializers import GenerationJobSerializer
 from isengard.logs import correlation
+from isengard.parsers import cleaned
 from isengard.throttles import FairUse
 from training import repeating
 from training.serializers import ErrorSerializer
@@ -39,9 +40,7 @@ class RepeatSampleView(APIView):
         """Draws a training's sample again: same weights, words, seed and look, so the same bits on the same device.
 
         400 `sample_not_kept`: no checkpoint of that step is left."""
-        given = SampleSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        wanted = given.validated_data
+        wanted = cleaned(SampleSerializer(data=request.data))
         sample = repeating.get_sample(wanted["job_id"], wanted["step"], wanted["prompt_index"])
         generation = parity.repeat(sample=sample, correlation_id=correlation.current())
         return Response(GenerationJobSerializer(generation).data, status=201)

@@ -21,6 +21,7 @@ from generation.serializers import (
 from isengard.engine import offers, tools
 from isengard.engine.guides import found
 from isengard.logs import correlation
+from isengard.parsers import cleaned
 from training import bases
 from training.serializers import ErrorSerializer
 
@@ -66,9 +67,8 @@ class InputsView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Keeps a picture or a mask for a tool; its id goes into `config.inputs`."""
-        given = InputFileSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        key = inputs.keep(given.validated_data["file"], grey=given.validated_data["kind"] == "mask")
+        given = cleaned(InputFileSerializer(data=request.data))
+        key = inputs.keep(given["file"], grey=given["kind"] == "mask")
         width, height = inputs.size_of(key)
         return Response(InputSerializer({"id": key, "width": width, "height": height}).data, status=201)
 
@@ -82,10 +82,9 @@ class GridView(APIView):
     )
     def post(self, request: Request) -> Response:
         """One job that draws every combination of one to three axes."""
-        asked = GridRequestSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        axes = [Axis(axis["kind"], tuple(axis["values"])) for axis in asked.validated_data["axes"]]
-        config = {**asked.validated_data["config"]}
+        asked = cleaned(GridRequestSerializer(data=request.data))
+        axes = [Axis(axis["kind"], tuple(axis["values"])) for axis in asked["axes"]]
+        config = {**asked["config"]}
         config.pop("seeds", None)
         made = grid.start_grid(axes=axes, correlation_id=correlation.current(), **api.asked_of(config))
         return Response(GenerationJobSerializer(made).data, status=201)

@@ -2,8 +2,8 @@
 
 Photos and pictures are such grids. Knows no app: what is found, and how a tile looks, is theirs."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from urllib.parse import urlencode
@@ -13,12 +13,30 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
+from isengard.errors import Invalid
 from isengard.htmx import is_fragment, redirect_to
 
 # Tiles of a block: a screenful or more.
 PAGE = 60
 LAST = "last"
 View = Callable[[HttpRequest], HttpResponse]
+
+
+def flag(data: Mapping[str, Any], name: str) -> bool:
+    """Whether a parameter says yes."""
+    return str(data.get(name) or "").lower() in {"1", "true", "on", "yes"}
+
+
+def require_offered(name: str, value: str, offered: Iterable[str]) -> None:
+    """Invalid: a value to choose by that nobody offers. Ignoring it would choose far too many."""
+    if value and value not in (choices := list(offered)):
+        raise Invalid("bad_filter", f"{value[:40]!r} is not a {name} to choose by. Use one of: {', '.join(choices)}.")
+
+
+def told(filter: Any) -> dict[str, str]:
+    """The query parameters that say the same as a filter's dataclass, without those that say nothing."""
+    given = {name: "1" if value is True else value for name, value in asdict(filter).items() if value}
+    return {name: value for name, value in given.items() if (name, value) != ("sort", "newest")}
 
 
 class Filter(Protocol):

@@ -1,7 +1,7 @@
 """The HTML skin's few shared moves: whole page or fragment, redirects, and domain errors as toasts."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -41,9 +41,12 @@ def redirect_to(request: HttpRequest, url: str) -> HttpResponse:
     return HttpResponseRedirect(url)
 
 
-def toast(response: HttpResponse, message: str, level: str = "success", **extra: Any) -> HttpResponse:
-    """Adds a toast that the page shows when htmx has swapped this response in."""
-    response.headers["HX-Trigger"] = json.dumps({"toast": {"message": message, "level": level, **extra}})
+def toast(
+    response: HttpResponse, message: str, level: str = "success", *, events: Iterable[str] = (), **extra: Any
+) -> HttpResponse:
+    """Adds a toast that the page shows, and events for its parts, when htmx has this response."""
+    told = {"toast": {"message": message, "level": level, **extra}, **dict.fromkeys(events, "")}
+    response.headers["HX-Trigger"] = json.dumps(told)
     return response
 
 

@@ -1,6 +1,6 @@
-"""JSON that can be stored and answered: refuses what the standard parser lets through and UTF-8 cannot hold.
+"""What a request of the API carries: JSON that can be stored and answered, and the values that a view may use.
 
-Used by every API view (settings, DEFAULT_PARSER_CLASSES); knows no app."""
+Every API view reads with the parser (settings, DEFAULT_PARSER_CLASSES) and asks `cleaned`. Knows no app."""
 
 import json
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from typing import IO, Any
 
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
+from rest_framework.serializers import Serializer
 
 
 class StorableJSONParser(JSONParser):
@@ -25,3 +26,10 @@ class StorableJSONParser(JSONParser):
         except UnicodeEncodeError as error:
             raise ParseError("JSON parse error - half of a surrogate pair is no character") from error
         return data
+
+
+def cleaned(serializer: Serializer[Any]) -> dict[str, Any]:
+    """What was sent, checked and converted. ValidationError: it does not fit."""
+    serializer.is_valid(raise_exception=True)
+    values: dict[str, Any] = serializer.validated_data
+    return values

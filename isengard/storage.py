@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -86,13 +87,22 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def remove(key: str) -> None:
-    """Deletes the file or folder behind a key; one that is already gone is fine."""
-    path = absolute(key)
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def remove(*keys: str) -> None:
+    """Deletes the file or folder behind each key; one that is already gone is fine."""
+    for path in map(absolute, keys):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def link(source: Path, target: Path) -> None:
+    """The same file under a second name; a copy where the file system cannot link."""
+    with replacing(target) as part:
+        try:
+            os.link(source, part)
+        except OSError:
+            shutil.copyfile(source, part)
 
 
 def is_full(error: OSError) -> bool:

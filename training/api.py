@@ -14,6 +14,7 @@ from isengard.jobs import services as jobs
 from isengard.jobs import streams
 from isengard.jobs.models import ACTIVE, Job
 from isengard.logs import correlation
+from isengard.parsers import cleaned
 from isengard.throttles import FairUse
 from training import access, progress, services
 from training.models import TrainingRun
@@ -80,9 +81,7 @@ class TrainingListView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Starts a training. What `config` leaves out comes from the preset, then from the base model's defaults."""
-        asked = TrainingRequestSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        data = asked.validated_data
+        data = cleaned(TrainingRequestSerializer(data=request.data))
         run = services.start_training(
             character=get_character(data["character_id"]),
             preset=data.get("preset_name") or "",

@@ -13,7 +13,6 @@ from isengard import storage
 from isengard.engine import rundir
 from isengard.errors import Conflict
 from isengard.jobs.models import Job
-from training.freezing import link
 from training.models import TrainingRun
 
 
@@ -52,7 +51,7 @@ def bring(beginning: Beginning, job: Job) -> None:
 
 def _link(source: Path, target: Path) -> None:
     try:
-        link(source, target)
+        storage.link(source, target)
     except FileNotFoundError as error:
         raise Conflict("no_state", "What this training was to begin from was deleted a moment ago.") from error
 

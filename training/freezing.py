@@ -2,10 +2,8 @@
 
 A frozen photo is {id, name, file, sha256, caption, crops: [{kind, box or None}], mask}; old runs lack the last two."""
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from characters.framing import crops
@@ -33,7 +31,7 @@ def freeze(image: ReferenceImage, job: Job, trigger: str, params: dict[str, Any]
         raise Invalid("photo_missing", f"The file of {image.name} is gone. Delete that photo and upload it again.")
     folder = f"{storage.run_key(job.public_id)}/photos"
     key = f"{folder}/{image.public_id}{source.suffix}"
-    link(source, storage.absolute(key))
+    storage.link(source, storage.absolute(key))
     return {
         "id": image.public_id,
         "name": image.name,
@@ -72,17 +70,8 @@ def refreeze(photo: Photo, old: Job, new: Job) -> Photo:
         if not source.is_file():
             raise Invalid("photo_missing", f"{photo['name']} of that training is gone. Start a new training instead.")
         moved[name] = photo[name].replace(storage.run_key(old.public_id), storage.run_key(new.public_id), 1)
-        link(source, storage.absolute(moved[name]))
+        storage.link(source, storage.absolute(moved[name]))
     return moved
-
-
-def link(source: Path, target: Path) -> None:
-    """The same file under a second name; a copy where the file system cannot link."""
-    with storage.replacing(target) as part:
-        try:
-            os.link(source, part)
-        except OSError:
-            shutil.copyfile(source, part)
 
 
 def samples(photo: Photo) -> Iterator[TrainImage]:

@@ -10,7 +10,6 @@ from isengard import storage
 from isengard.engine import rundir
 from isengard.jobs.models import Job, JobMetric
 from training import lineage
-from training.freezing import link
 from training.models import Checkpoint, Sample, TrainingRun
 
 METRIC = ("step", "loss", "learning_rate", "speed", "seconds")
@@ -43,7 +42,7 @@ def _copy(model: type[Model], rows: Any, old: TrainingRun, new: TrainingRun) -> 
         source = storage.absolute(row["file"])
         moved = row["file"].replace(storage.run_key(old.job.public_id), storage.run_key(new.job.public_id), 1)
         if source.is_file():
-            link(source, storage.absolute(moved))
+            storage.link(source, storage.absolute(moved))
         elif not row.get("deleted_because"):
             continue
         kept.append(model(run=new, **{**row, "file": moved}))

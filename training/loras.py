@@ -15,7 +15,6 @@ from isengard import storage
 from isengard.engine import catalog, lora_file
 from isengard.engine.errors import EngineError
 from isengard.errors import Conflict, Invalid, NotFound
-from training.freezing import link
 from training.models import Checkpoint, Lora, TrainingRun, VersionCounter
 from training.services import set_active
 
@@ -26,7 +25,7 @@ def keep(*, character: Character, path: Path, sha256: str, **fields: Any) -> Lor
     The file comes first and the row follows it; a file whose transaction failed is overwritten by the next attempt."""
     version = _next_version(character)
     key = storage.lora_key(character.public_id, _name(character, version, sha256))
-    link(path, storage.absolute(key))
+    storage.link(path, storage.absolute(key))
     return Lora.objects.create(character=character, version=version, file=key, sha256=sha256, is_active=False, **fields)
 
 

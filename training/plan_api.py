@@ -10,6 +10,7 @@ from rest_framework.views import APIView
 
 from characters.access import get_character
 from isengard.errors import Invalid
+from isengard.parsers import cleaned
 from training import access, fixes, planning, presets, services, user_presets
 from training.models import TrainingRun
 from training.serializers import ErrorSerializer, TrainingConfigSerializer, TrainingJobSerializer, default_base
@@ -70,9 +71,7 @@ class PlanView(APIView):
     )
     def post(self, request: Request) -> Response:
         """What a training with these values would take, and how it would be made to fit. Starts nothing."""
-        asked = PlanRequestSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        found = _plan(asked.validated_data)
+        found = _plan(cleaned(PlanRequestSerializer(data=request.data)))
         more = {"problem": found.problem, "advice": found.advice, "config": found.fit.params}
         return Response({**more, **found.to_dict()})
 
@@ -126,9 +125,8 @@ class RetryTrainingView(APIView):
     )
     def post(self, request: Request, job_id: str) -> Response:
         """Starts a failed or cancelled training again: as it was, with an offered change, or with your own."""
-        asked = RetryRequestSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        return Response(TrainingJobSerializer(_again(access.get_run(job_id), asked.validated_data)).data, status=201)
+        asked = cleaned(RetryRequestSerializer(data=request.data))
+        return Response(TrainingJobSerializer(_again(access.get_run(job_id), asked)).data, status=201)
 
 
 def _again(run: TrainingRun, asked: dict[str, Any]) -> TrainingRun:

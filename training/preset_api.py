@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from isengard.engine import parameters
+from isengard.parsers import cleaned
 from training import access, bases, planning, presets, services, user_presets
 from training.library.serializers import DeletedSerializer
 from training.presets import Preset
@@ -59,9 +60,8 @@ class PresetListView(APIView):
     )
     def get(self, request: Request) -> Response:
         """The presets of a base model for so many photos: the studio's, then those that were saved."""
-        asked = PresetQuery(data=request.query_params.dict())
-        asked.is_valid(raise_exception=True)
-        base, photos = bases.find(default_base(asked.validated_data)).key, asked.validated_data["photos"]
+        asked = cleaned(PresetQuery(data=request.query_params.dict()))
+        base, photos = bases.find(default_base(asked)).key, asked["photos"]
         bases.require_trainable(base)
         found = [*presets.presets_for(base, photos), *user_presets.own_for(base)]
         return Response(PresetSerializer(shaped(base, found, photos), many=True).data)
@@ -74,9 +74,7 @@ class PresetListView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Keeps settings under a name of 1 to 40 characters."""
-        asked = PresetRequestSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        data = asked.validated_data
+        data = cleaned(PresetRequestSerializer(data=request.data))
         base = bases.find(default_base(data)).key
         params = services.training_params(base, data.get("config", {}))
         saved = user_presets.save(base=base, name=data["name"], params=params)
@@ -92,9 +90,8 @@ class PresetView(APIView):
     )
     def patch(self, request: Request, preset_id: int) -> Response:
         """Gives it another name."""
-        asked = NameSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        preset = user_presets.rename(preset=access.get_preset(preset_id), name=asked.validated_data["name"])
+        asked = cleaned(NameSerializer(data=request.data))
+        preset = user_presets.rename(preset=access.get_preset(preset_id), name=asked["name"])
         return Response(_one(preset.base, preset.name))
 
     @extend_schema(

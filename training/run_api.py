@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from isengard.parsers import cleaned
 from training import access, checkpoints, curves, resuming
 from training.serializers import ErrorSerializer
 
@@ -82,9 +83,8 @@ class CurveView(APIView):
     )
     def get(self, request: Request, job_id: str) -> Response:
         """The kept metrics, thinned to what a chart can show without losing a peak."""
-        query = CurveQuery(data=request.query_params.dict())
-        query.is_valid(raise_exception=True)
-        return Response(curves.loss(access.get_run(job_id), **query.validated_data))
+        query = cleaned(CurveQuery(data=request.query_params.dict()))
+        return Response(curves.loss(access.get_run(job_id), **query))
 
 
 class MachineView(APIView):
@@ -129,8 +129,7 @@ class PinView(APIView):
     )
     def post(self, request: Request, job_id: str, step: int) -> Response:
         """Keeps a checkpoint whatever the policy says, or leaves it to the policy again."""
-        told = PinSerializer(data=request.data)
-        told.is_valid(raise_exception=True)
+        told = cleaned(PinSerializer(data=request.data))
         checkpoint = access.get_checkpoint(job_id, step)
-        kept = checkpoints.pin(checkpoint=checkpoint, pinned=told.validated_data["pinned"])
+        kept = checkpoints.pin(checkpoint=checkpoint, pinned=told["pinned"])
         return Response(KeptSerializer(kept).data)

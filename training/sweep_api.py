@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from characters.access import get_character
 from isengard.errors import Conflict, Invalid
 from isengard.logs import correlation
+from isengard.parsers import cleaned
 from isengard.throttles import FairUse
 from training import access, comparing, continuing, resuming, sweeps
 from training.models import TrainingSweep
@@ -58,9 +59,8 @@ class ContinueView(Throttled):
     )
     def post(self, request: Request, job_id: str) -> Response:
         """A training that goes on with another: from where it was stopped, longer, or as a new version of its LoRA."""
-        asked = ContinueSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        run, data = access.get_run(job_id), asked.validated_data
+        data = cleaned(ContinueSerializer(data=request.data))
+        run = access.get_run(job_id)
         if data["mode"] == "go_on":
             if extra := sorted({"config", "preset_name", "steps"} & set(data)):
                 raise Invalid("bad_param", f"{extra[0]} cannot change when a training goes on where it was stopped.")
@@ -123,9 +123,7 @@ class SweepListView(Throttled):
     )
     def post(self, request: Request) -> Response:
         """Starts a grid of trainings, 2 to 12, that differ in one or two parameters."""
-        asked = SweepRequestSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        data = asked.validated_data
+        data = cleaned(SweepRequestSerializer(data=request.data))
         sweep = sweeps.start(
             character=get_character(data["character_id"]),
             preset=data.get("preset_name") or "",
@@ -169,8 +167,7 @@ class SweepKeepView(APIView):
     )
     def post(self, request: Request, sweep_id: int) -> Response:
         """Makes one training's LoRA the active version; deletes the LoRAs and checkpoints of the others."""
-        asked = KeepBestSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
+        asked = cleaned(KeepBestSerializer(data=request.data))
         sweep = access.get_sweep(sweep_id)
-        sweeps.keep(sweep=sweep, best=access.get_run(asked.validated_data["training_id"]))
+        sweeps.keep(sweep=sweep, best=access.get_run(asked["training_id"]))
         return Response(shaped(sweep))

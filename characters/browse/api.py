@@ -1,7 +1,6 @@
 """The JSON API of the dataset: photos of all characters, bulk changes, tags. A thin skin over query and services."""
 
 from dataclasses import asdict
-from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -14,21 +13,16 @@ from characters.browse import serializers as shapes
 from characters.browse.selection import chosen
 from characters.captions.services import write
 from characters.models import ReferenceImage
+from isengard.parsers import cleaned
 
 TAGS = ["dataset"]
-
-
-def _cleaned(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    cleaned: dict[str, Any] = serializer.validated_data
-    return cleaned
 
 
 class DatasetView(APIView):
     @extend_schema(operation_id="images_list", parameters=[shapes.PageIn], responses=shapes.PageOut, tags=TAGS)
     def get(self, request: Request) -> Response:
         """A page of the photos that the filter finds; the last page costs what the first does."""
-        given = _cleaned(shapes.PageIn(data=request.query_params))
+        given = cleaned(shapes.PageIn(data=request.query_params))
         page = query.page(query.Filter.of(given), given.get("cursor", ""), given["limit"])
         images = shapes.ImageOut(page.images, many=True).data
         return Response({"images": images, "next": page.next, "previous": page.previous})
@@ -38,7 +32,7 @@ class TotalsView(APIView):
     @extend_schema(parameters=[shapes.TotalsIn], responses=shapes.TotalsOut, tags=TAGS)
     def get(self, request: Request) -> Response:
         """How many photos there are of each split and verdict, of all characters or of one."""
-        wanted = _cleaned(shapes.TotalsIn(data=request.query_params)).get("character")
+        wanted = cleaned(shapes.TotalsIn(data=request.query_params)).get("character")
         found = totals.totals(access.get_character(wanted) if wanted else None)
         return Response({"all": found.all, "splits": found.splits, "verdicts": found.verdicts})
 
@@ -50,7 +44,7 @@ class PhotoView(APIView):
 
     @extend_schema(request=shapes.ImageChange, responses=shapes.PhotoOut, tags=TAGS)
     def patch(self, request: Request, image_id: str) -> Response:
-        given, image = _cleaned(shapes.ImageChange(data=request.data)), access.get_photo(image_id)
+        given, image = cleaned(shapes.ImageChange(data=request.data)), access.get_photo(image_id)
         if "split" in given:
             services.set_split(ReferenceImage.objects.filter(pk=image.pk), given["split"])
         if "tags" in given:
@@ -71,7 +65,7 @@ class DeleteView(APIView):
     @extend_schema(request=shapes.SelectionIn, responses=shapes.BinnedOut, tags=TAGS)
     def post(self, request: Request) -> Response:
         """Into the bin for a minute, then erased with the files."""
-        given = _cleaned(shapes.SelectionIn(data=request.data))
+        given = cleaned(shapes.SelectionIn(data=request.data))
         return Response(asdict(services.bin_images(chosen(given))))
 
 
@@ -79,28 +73,28 @@ class UndoView(APIView):
     @extend_schema(request=shapes.UndoIn, responses=shapes.RestoredOut, tags=TAGS)
     def post(self, request: Request) -> Response:
         """Brings back what one deletion took."""
-        return Response(asdict(services.restore_images(_cleaned(shapes.UndoIn(data=request.data))["undo"])))
+        return Response(asdict(services.restore_images(cleaned(shapes.UndoIn(data=request.data))["undo"])))
 
 
 class SplitView(APIView):
     @extend_schema(request=shapes.SplitIn, responses=shapes.CountOut, tags=TAGS)
     def post(self, request: Request) -> Response:
         """Says what photos are for: trained on, only looked at, or made by the studio."""
-        given = _cleaned(shapes.SplitIn(data=request.data))
+        given = cleaned(shapes.SplitIn(data=request.data))
         return Response({"count": services.set_split(chosen(given), given["to_split"])})
 
 
 class TagView(APIView):
     @extend_schema(request=shapes.TagsIn, responses=shapes.CountOut, tags=TAGS)
     def post(self, request: Request) -> Response:
-        given = _cleaned(shapes.TagsIn(data=request.data))
+        given = cleaned(shapes.TagsIn(data=request.data))
         return Response({"count": services.tag_images(chosen(given), given["tags"])})
 
 
 class UntagView(APIView):
     @extend_schema(request=shapes.TagsIn, responses=shapes.CountOut, tags=TAGS)
     def post(self, request: Request) -> Response:
-        given = _cleaned(shapes.TagsIn(data=request.data))
+        given = cleaned(shapes.TagsIn(data=request.data))
         return Response({"count": services.untag_images(chosen(given), given["tags"])})
 
 
@@ -108,7 +102,7 @@ class MoveView(APIView):
     @extend_schema(request=shapes.MoveIn, responses=shapes.MovedOut, tags=TAGS)
     def post(self, request: Request) -> Response:
         """Gives photos with their files, captions and tags to another character."""
-        given = _cleaned(shapes.MoveIn(data=request.data))
+        given = cleaned(shapes.MoveIn(data=request.data))
         to = access.get_character(given["to_character"])
         return Response(asdict(services.move_images(chosen(given), to)))
 
@@ -117,7 +111,7 @@ class TagsView(APIView):
     @extend_schema(parameters=[shapes.TagsQuery], responses=shapes.TagOut(many=True), tags=TAGS)
     def get(self, request: Request) -> Response:
         """Tags with how many photos wear them, most used first."""
-        given = _cleaned(shapes.TagsQuery(data=request.query_params))
+        given = cleaned(shapes.TagsQuery(data=request.query_params))
         mine = access.get_character(given["character"]) if given.get("character") else None
         found = tags.frequencies(mine, given.get("begins", ""), given["limit"])
         return Response(shapes.TagOut(found, many=True).data)
@@ -125,7 +119,7 @@ class TagsView(APIView):
     @extend_schema(request=shapes.MergeIn, responses=shapes.TagNameOut, tags=TAGS)
     def post(self, request: Request) -> Response:
         """Makes several tags one: photos with any of `tags` wear `into` instead, which may be new."""
-        given = _cleaned(shapes.MergeIn(data=request.data))
+        given = cleaned(shapes.MergeIn(data=request.data))
         former = [tags.get_tag(name) for name in given["tags"]]
         return Response({"name": services.merge_tags(former, tags.made(given["into"])).name})
 
@@ -134,7 +128,7 @@ class OneTagView(APIView):
     @extend_schema(request=shapes.TagChange, responses=shapes.TagNameOut, tags=TAGS)
     def patch(self, request: Request, name: str) -> Response:
         """Renames it everywhere; onto a name in use, the two become one."""
-        wanted = _cleaned(shapes.TagChange(data=request.data))["name"]
+        wanted = cleaned(shapes.TagChange(data=request.data))["name"]
         return Response({"name": services.rename_tag(tags.get_tag(name), wanted).name})
 
     @extend_schema(responses={200: shapes.CountOut}, tags=TAGS)

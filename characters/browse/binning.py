@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -13,23 +13,11 @@ from characters import photos, thumbnails
 from characters.browse.holding import hold_characters, keys_of
 from characters.doctor import bell
 from characters.models import ReferenceImage
-from isengard import storage
+from isengard import binning
+from isengard.binning import Binned
 from isengard.errors import Invalid
 
 log = logging.getLogger(__name__)
-
-UNDO_SECONDS = 60
-# Bounds what one transaction of the purge holds.
-BATCH = 1000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Binned:
-    """How many photos went into the bin, and the token that `restore_images` takes ("" when none did)."""
-
-    count: int
-    undo: str
 
 
 @dataclass(frozen=True)
@@ -47,13 +35,12 @@ def bin_images(images: QuerySet[ReferenceImage]) -> Binned:
     if count:
         _tell_doctor(ReferenceImage.everything.filter(deleted_at=now))
     log.info("photos binned", extra={"event": "images.binned", "context": {"count": count}})
-    # The moment itself, in microseconds: every row of one call carries it, and hardly any other call's.
-    return Binned(count, str((now - EPOCH) // timedelta(microseconds=1)) if count else "")
+    return Binned(count, binning.token(now) if count else "")
 
 
 def restore_images(undo: str) -> Restored:
     """Takes one `bin_images` back. Invalid: too late, or not a token of ours."""
-    binned = ReferenceImage.everything.binned().filter(deleted_at=_moment(undo))
+    binned = ReferenceImage.everything.binned().filter(deleted_at=binning.moment(undo))
     with transaction.atomic():
         hold_characters(list(binned.order_by().values_list("character_id", flat=True).distinct()))
         here = ReferenceImage.objects.filter(character=OuterRef("character"))
@@ -77,12 +64,6 @@ def _tell_doctor(images: QuerySet[ReferenceImage]) -> None:
     transaction.on_commit(lambda: bell.ring(owners))
 
 
-def _moment(undo: str) -> datetime:
-    if not (undo.isascii() and undo.isdigit() and len(undo) < 18):
-        raise Invalid("too_late", "It is too late to undo that.")
-    return EPOCH + timedelta(microseconds=int(undo))
-
-
 def _restore_renamed(image: ReferenceImage) -> None:
     taken = set(ReferenceImage.objects.filter(character=image.character_id).values_list("name", flat=True))
     image.name, image.deleted_at = photos.free_name(image.name, taken), None
@@ -91,22 +72,13 @@ def _restore_renamed(image: ReferenceImage) -> None:
 
 def purge() -> int:
     """Erases what has been in the bin for more than a minute, rows first, then files; how many photos."""
-    count = 0
-    while keys := _purge_batch(timezone.now() - timedelta(seconds=UNDO_SECONDS)):
-        count += keys
-    return count
+    return binning.purge(_purge_batch)
 
 
 def _purge_batch(before: datetime) -> int:
     late = ReferenceImage.everything.binned().filter(deleted_at__lt=before)
     with transaction.atomic():
-        rows = list(late.select_related("character").select_for_update(of=("self",), skip_locked=True)[:BATCH])
+        rows = list(late.select_related("character").select_for_update(of=("self",), skip_locked=True)[: binning.BATCH])
         ReferenceImage.everything.filter(pk__in=[image.pk for image in rows]).delete()
-        keys = [key for image in rows for key in thumbnails.keys(image)]
-        transaction.on_commit(lambda: _remove(keys))
+        binning.remove_once_sure(key for image in rows for key in thumbnails.keys(image))
     return len(rows)
-
-
-def _remove(keys: list[str]) -> None:
-    for key in keys:
-        storage.remove(key)

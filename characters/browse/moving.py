@@ -3,11 +3,9 @@
 A character's folder is erased with the character, so a photo's files must lie in its owner's: they are linked there
 before the rows change, and removed from the old folder when that is sure. A crash leaves a spare link at most."""
 
-import os
-import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -17,6 +15,7 @@ from characters.browse.holding import hold_characters, keys_of
 from characters.doctor import bell
 from characters.models import Character, ReferenceImage
 from isengard import storage
+from isengard.binning import remove_once_sure
 from isengard.errors import NotFound
 
 FIELDS = ["character", "file", "mask", "name"]
@@ -41,7 +40,7 @@ def move_images(images: QuerySet[ReferenceImage], to: Character) -> Moved:
         rows = ReferenceImage.objects.select_related("character").filter(pk__in=keys).order_by("pk")
         moved, skipped, old = _move(list(rows.select_for_update(of=("self",))), held[to.pk], undo)
         ReferenceImage.objects.bulk_update(moved, FIELDS, batch_size=500)
-        transaction.on_commit(lambda: _remove(old))
+        remove_once_sure(old)
         transaction.on_commit(lambda: bell.ring(held))
         undo.pop_all()
     return Moved(len(moved), skipped)
@@ -78,19 +77,5 @@ def _rehome(image: ReferenceImage, to: Character, undo: ExitStack) -> list[str]:
     for source, target in zip(before, after, strict=True):
         if (path := storage.absolute(source)).is_file():
             undo.callback(storage.remove, target)
-            _link(path, storage.absolute(target))
+            storage.link(path, storage.absolute(target))
     return before
-
-
-def _link(source: Path, target: Path) -> None:
-    """The same file under a second name; a copy where the file system cannot link."""
-    with storage.replacing(target) as part:
-        try:
-            os.link(source, part)
-        except OSError:
-            shutil.copyfile(source, part)
-
-
-def _remove(keys: list[str]) -> None:
-    for key in keys:
-        storage.remove(key)

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.postgres.search import SearchQuery
@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce, Lower
 
 from characters.models import PUNCTUATION, Character, ImageQuerySet, ImageTag, ReferenceImage, Tag
 from isengard.errors import Invalid
-from isengard.grids import LAST
+from isengard.grids import LAST, flag, require_offered, told
 from isengard.keyset import beyond
 
 # What the key is and whether it falls; the id settles ties in the same direction. `None`: the id alone.
@@ -62,28 +62,21 @@ class Filter:
         """From query parameters. Invalid: a value nobody offers, since ignoring it would choose far too many."""
         text = {name: str(data.get(name) or "").strip() for name in ("q", "character", "split", "tag", "verdict")}
         caption, sort = str(data.get("caption") or ""), str(data.get("sort") or "newest")
-        _offered("split", text["split"], ReferenceImage.Split.values)
-        _offered("verdict", text["verdict"], ReferenceImage.Verdict.values)
-        _offered("caption", caption, CAPTIONS)
-        _offered("sort", sort, SORTS)
-        missing = str(data.get("missing") or "").lower() in {"1", "true", "on", "yes"}
+        require_offered("split", text["split"], ReferenceImage.Split.values)
+        require_offered("verdict", text["verdict"], ReferenceImage.Verdict.values)
+        require_offered("caption", caption, CAPTIONS)
+        require_offered("sort", sort, SORTS)
         text["q"] = text["q"][:LONGEST_SEARCH]
-        return cls(**text, caption=caption, missing=missing, sort=sort)
+        return cls(**text, caption=caption, missing=flag(data, "missing"), sort=sort)
 
     def params(self) -> dict[str, str]:
         """The query parameters that say the same, without those that say nothing."""
-        given = {name: "1" if value is True else value for name, value in asdict(self).items() if value}
-        return {name: value for name, value in given.items() if (name, value) != ("sort", "newest")}
+        return told(self)
 
     @property
     def narrows(self) -> bool:
         """Whether anything but the order is asked for."""
         return bool(self.params().keys() - {"sort"})
-
-
-def _offered(name: str, value: str, offered: Any) -> None:
-    if value and value not in offered:
-        raise Invalid("bad_filter", f"{value[:40]!r} is not a {name} to choose by. Use one of: {', '.join(offered)}.")
 
 
 @dataclass(frozen=True)

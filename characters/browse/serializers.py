@@ -6,9 +6,9 @@ from django.urls import reverse
 from rest_framework import serializers
 
 from characters.browse import query
-from characters.browse.selection import MOST_NAMED
 from characters.browse.tags import MOST_AT_ONCE
 from characters.models import ReferenceImage
+from isengard.selections import MOST_NAMED
 
 Data = dict[str, Any]
 CAPTIONS = [(value, value) for value in query.CAPTIONS]

@@ -5,11 +5,12 @@ a filter may no longer find what has just been changed. They own their transacti
 
 from django.db.models import QuerySet
 
-from characters.browse.binning import Binned, Restored, bin_images, restore_images
+from characters.browse.binning import Restored, bin_images, restore_images
 from characters.browse.holding import keys_of
 from characters.browse.moving import Moved, move_images
 from characters.browse.tags import delete_tag, merge_tags, rename_tag, set_tags, tag_images, untag_images
 from characters.models import ReferenceImage
+from isengard.binning import Binned
 from isengard.errors import Invalid
 
 __all__ = [

@@ -31,12 +31,7 @@ from characters.captions.serializers import (
 from isengard.engine import catalog
 from isengard.engine.errors import EngineError
 from isengard.errors import Invalid
-
-
-def _cleaned(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    cleaned: dict[str, Any] = serializer.validated_data
-    return cleaned
+from isengard.parsers import cleaned
 
 
 class CaptionView(APIView):
@@ -48,7 +43,7 @@ class CaptionView(APIView):
     @extend_schema(request=CaptionIn, responses=CaptionOut, tags=["captions"])
     def put(self, request: Request, image_id: str) -> Response:
         image = access.get_photo(image_id)
-        services.write(image=image, text=_cleaned(CaptionIn(data=request.data))["caption"], by="user")
+        services.write(image=image, text=cleaned(CaptionIn(data=request.data))["caption"], by="user")
         return Response(CaptionOut(image).data)
 
 
@@ -56,7 +51,7 @@ class RestoreView(APIView):
     @extend_schema(request=RestoreIn, responses=CaptionOut, tags=["captions"])
     def post(self, request: Request, image_id: str) -> Response:
         """Makes one of the earlier texts the caption again."""
-        number = _cleaned(RestoreIn(data=request.data))["version"]
+        number = cleaned(RestoreIn(data=request.data))["version"]
         services.restore(version=get_version(image_id, number))
         return Response(CaptionOut(access.get_photo(image_id)).data)
 
@@ -65,7 +60,7 @@ class EditView(APIView):
     @extend_schema(request=CaptionEditIn, responses=CaptionEditOut, tags=["captions"])
     def post(self, request: Request) -> Response:
         """Find and replace, prefix, suffix, trigger, template or strip over many captions; all of them or none."""
-        given = _cleaned(CaptionEditIn(data=request.data))
+        given = cleaned(CaptionEditIn(data=request.data))
         # The selection reads the filter too, whose names are the image list's and not repeated here.
         images, wanted = chosen(request.data if isinstance(request.data, dict) else {}), bulk.edit(given["op"], given)
         if given["preview"]:
@@ -80,7 +75,7 @@ class UndoView(APIView):
     @extend_schema(request=CaptionUndoIn, responses=CaptionUndoOut, tags=["captions"])
     def post(self, request: Request) -> Response:
         """Takes one edit back; captions written since then stay."""
-        return Response({"restored": services.undo(token=_cleaned(CaptionUndoIn(data=request.data))["undo"])})
+        return Response({"restored": services.undo(token=cleaned(CaptionUndoIn(data=request.data))["undo"])})
 
 
 class LintView(APIView):
@@ -103,7 +98,7 @@ class WriteView(APIView):
     @extend_schema(request=WriteIn, responses={201: WriteOut}, tags=["captions"])
     def post(self, request: Request, character_id: str) -> Response:
         """A job in which a model writes captions, or tries on three photos. What a person wrote stays, unless asked."""
-        given, character = _cleaned(WriteIn(data=request.data)), access.get_character(character_id)
+        given, character = cleaned(WriteIn(data=request.data)), access.get_character(character_id)
         common: dict[str, Any] = {"detail": given["detail"], "strip": given["strip_traits"]}
         if given["preview"]:
             task = writing.start_try(character=character, models=given["models"], **common)
@@ -124,7 +119,7 @@ class TriggerView(APIView):
     @extend_schema(parameters=[TriggerIn], responses=TriggerOut, tags=["captions"])
     def get(self, request: Request) -> Response:
         """What speaks against a word as a trigger, and free ones."""
-        given = _cleaned(TriggerIn(data=request.query_params))
+        given = cleaned(TriggerIn(data=request.query_params))
         base = given.get("base") or tokens.default_base()
         mine = access.get_character(given["character"]) if given.get("character") else None
         try:

@@ -1,7 +1,5 @@
 """The JSON API of the doctor: a thin skin over its services."""
 
-from typing import Any
-
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,14 +11,9 @@ from characters.browse.serializers import SelectionIn
 from characters.doctor import serializers as shapes
 from characters.doctor import services, shown, writing
 from characters.models import Examination
+from isengard.parsers import cleaned
 
 TAGS = ["dataset"]
-
-
-def _cleaned(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    cleaned: dict[str, Any] = serializer.validated_data
-    return cleaned
 
 
 class ExaminationView(APIView):
@@ -34,7 +27,7 @@ class ExaminationView(APIView):
     @extend_schema(request=shapes.IgnoreIn, responses=shapes.ExaminationOut, tags=TAGS)
     def patch(self, request: Request, image_id: str) -> Response:
         """Waves one finding through, so that it no longer counts for the verdict, or minds it again."""
-        given = _cleaned(shapes.IgnoreIn(data=request.data))
+        given = cleaned(shapes.IgnoreIn(data=request.data))
         writing.wave_through(image=get_photo(image_id), code=given["code"], ignored=given["ignored"])
         return self.get(request, image_id)
 
@@ -43,7 +36,7 @@ class ExamineImagesView(APIView):
     @extend_schema(request=SelectionIn, responses={202: shapes.ExaminingOut}, tags=TAGS)
     def post(self, request: Request) -> Response:
         """Jobs that look at a selection again."""
-        jobs = services.request(images=chosen(_cleaned(SelectionIn(data=request.data))))
+        jobs = services.request(images=chosen(cleaned(SelectionIn(data=request.data))))
         return Response({"jobs": [job.public_id for job in jobs]}, status=202)
 
 

@@ -1,10 +1,11 @@
 """The one-click ways out of a finding. Each calls the owner of what it changes; knows no request."""
 
-from characters.browse.binning import Binned, bin_images
+from characters.browse.binning import bin_images
 from characters.browse.services import set_split
 from characters.doctor import copies, turning, writing
 from characters.framing import crops
 from characters.models import Character, ReferenceImage
+from isengard.binning import Binned
 from isengard.errors import Invalid, NotFound
 
 # Around a small face the upper body is kept; beside a second person only the face itself is safe.

@@ -6,10 +6,11 @@ from django.db import transaction
 from PIL import Image
 
 from characters import photos, services
-from characters.browse.binning import Binned, bin_images
+from characters.browse.binning import bin_images
 from characters.browse.tags import set_tags
 from characters.models import ReferenceImage
 from isengard import storage
+from isengard.binning import Binned
 from isengard.errors import Invalid, NotFound
 
 # Quarter turns clockwise, as pixels are moved: no resampling.

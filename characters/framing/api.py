@@ -1,7 +1,6 @@
 """The JSON API of crops and masks: a thin skin over their services."""
 
 from dataclasses import asdict
-from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase
 from django.urls import reverse
@@ -19,16 +18,11 @@ from characters.framing import crops, masks, seen
 from characters.framing import serializers as shapes
 from characters.models import ReferenceImage
 from isengard import files
+from isengard.parsers import cleaned
 from isengard.throttles import FairUse
 
 TAGS = ["dataset"]
 ASK_AGAIN = "private, no-cache"
-
-
-def _cleaned(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    cleaned: dict[str, Any] = serializer.validated_data
-    return cleaned
 
 
 class CropsView(APIView):
@@ -49,7 +43,7 @@ class CropView(APIView):
     @extend_schema(request=shapes.CropIn, responses=shapes.CropOut, tags=TAGS)
     def put(self, request: Request, image_id: str, kind: str) -> Response:
         """Sets the crop of one kind: `main`, `face` or `half`."""
-        given = _cleaned(shapes.CropIn(data=request.data))
+        given = cleaned(shapes.CropIn(data=request.data))
         box = (given["x"], given["y"], given["width"], given["height"])
         crop = crops.save(image=get_photo(image_id), kind=kind, box=box, enabled=given["enabled"])
         return Response(shapes.CropOut(crop).data)
@@ -65,7 +59,7 @@ class SuggestView(APIView):
     @extend_schema(request=shapes.CropsIn, responses=shapes.SuggestedOut, tags=TAGS)
     def post(self, request: Request) -> Response:
         """Crops for a selection around the faces that are known; photos without one are left alone."""
-        given = _cleaned(shapes.CropsIn(data=request.data))
+        given = cleaned(shapes.CropsIn(data=request.data))
         made = crops.suggest(images=chosen(given), kinds=given["kinds"], replace=given["replace"])
         return Response(asdict(made))
 
@@ -105,7 +99,7 @@ class MaskView(APIView):
     @extend_schema(request={"multipart/form-data": shapes.MaskIn}, responses=shapes.MaskOut, tags=TAGS)
     def put(self, request: Request, image_id: str) -> Response:
         """A mask of your own. 400 `mask_size`: it is not as large as the photo."""
-        given = _cleaned(shapes.MaskIn(data=request.data))
+        given = cleaned(shapes.MaskIn(data=request.data))
         image = masks.save(image=get_photo(image_id), file=given["file"])
         return Response({"mask": reverse("api-image-mask", args=[image_id]), "by": image.mask_by})
 
@@ -127,7 +121,7 @@ class MasksView(APIView):
     @extend_schema(request=shapes.MasksIn, responses={202: shapes.MasksOut}, tags=TAGS)
     def post(self, request: Request) -> Response:
         """Jobs that mask the person, or the face alone, on a selection."""
-        given = _cleaned(shapes.MasksIn(data=request.data))
+        given = cleaned(shapes.MasksIn(data=request.data))
         jobs = masks.request(images=chosen(given), shape=given["shape"], replace=given["replace"])
         return Response({"jobs": [job.public_id for job in jobs]}, status=202)
 
@@ -135,5 +129,5 @@ class MasksView(APIView):
 class MasksRemoveView(APIView):
     @extend_schema(request=SelectionIn, responses=shapes.RemovedOut, tags=TAGS)
     def post(self, request: Request) -> Response:
-        given = _cleaned(SelectionIn(data=request.data))
+        given = cleaned(SelectionIn(data=request.data))
         return Response({"count": masks.remove(images=chosen(given)).count})

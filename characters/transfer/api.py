@@ -16,15 +16,10 @@ from characters.transfer import exporting, layouts, sending, services
 from characters.transfer.exporting import Images
 from characters.transfer.serializers import ExportQuery, ImportIn, ImportNewIn, ImportOut, SelectionExportIn
 from isengard.logs import correlation
+from isengard.parsers import cleaned
 from isengard.throttles import FairUse
 
 ZIP = {(200, "application/zip"): OpenApiTypes.BINARY}
-
-
-def _cleaned(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    cleaned: dict[str, Any] = serializer.validated_data
-    return cleaned
 
 
 class ImportNewView(APIView):
@@ -39,7 +34,7 @@ class ImportNewView(APIView):
     )
     def post(self, request: Request) -> Response:
         """A new character from an archive. What is left out is taken from the archive, if it is one of ours."""
-        return _start(_cleaned(ImportNewIn(data=request.data)), None)
+        return _start(cleaned(ImportNewIn(data=request.data)), None)
 
 
 class ImportIntoView(APIView):
@@ -50,7 +45,7 @@ class ImportIntoView(APIView):
     def post(self, request: Request, character_id: str) -> Response:
         """An archive's photos into a character. Refused as a whole when it is damaged, hostile or has no picture."""
         character = get_character(character_id)
-        return _start(_cleaned(ImportIn(data=request.data)), character)
+        return _start(cleaned(ImportIn(data=request.data)), character)
 
 
 def _start(given: dict[str, Any], character: Character | None) -> Response:
@@ -74,14 +69,14 @@ class ExportView(APIView):
     def get(self, request: Request, character_id: str) -> HttpResponseBase:
         """All photos of a character as a ZIP, written while it is sent."""
         images = get_character(character_id).images.all()
-        return _archive(request, _cleaned(ExportQuery(data=request.query_params)), images)
+        return _archive(request, cleaned(ExportQuery(data=request.query_params)), images)
 
 
 class SelectionExportView(APIView):
     @extend_schema(request=SelectionExportIn, responses=ZIP, tags=["transfer"])
     def post(self, request: Request) -> HttpResponseBase:
         """Chosen photos as a ZIP: `image_ids`, or `all` with the parameters of the list of images."""
-        given = _cleaned(SelectionExportIn(data=request.data))
+        given = cleaned(SelectionExportIn(data=request.data))
         sent: Any = request.data
         return _archive(request, given, selection.chosen(sent))
 

@@ -2,7 +2,6 @@
 skin over query and services."""
 
 from dataclasses import asdict
-from typing import Any
 
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -19,16 +18,11 @@ from generation.gallery import serializers as shapes
 from generation.gallery.selection import chosen
 from generation.serializers import GenerationJobSerializer
 from isengard.logs import correlation
+from isengard.parsers import cleaned
 from isengard.throttles import FairUse
 
 TAGS = ["gallery"]
 STAGED = ["synthetic"]
-
-
-def _cleaned(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    cleaned: dict[str, Any] = serializer.validated_data
-    return cleaned
 
 
 class PicturesView(APIView):
@@ -37,7 +31,7 @@ class PicturesView(APIView):
     )
     def get(self, request: Request) -> Response:
         """A page of the pictures that the filter finds; the last page costs what the first does."""
-        given = _cleaned(shapes.PicturePageIn(data=request.query_params))
+        given = cleaned(shapes.PicturePageIn(data=request.query_params))
         page = query.page(query.Filter.of(given), given.get("cursor", ""), given["limit"])
         found = shapes.PictureOut(page.outputs, many=True).data
         return Response({"outputs": found, "next": page.next, "previous": page.previous})
@@ -47,7 +41,7 @@ class MarkView(APIView):
     @extend_schema(request=shapes.MarkIn, responses=shapes.ChangedOut, tags=TAGS)
     def post(self, request: Request) -> Response:
         """Favourites and ratings of one picture or many."""
-        given = _cleaned(shapes.MarkIn(data=request.data))
+        given = cleaned(shapes.MarkIn(data=request.data))
         found = chosen(given)
         count = found.count()
         if "to_favourite" in given:
@@ -61,7 +55,7 @@ class DeleteView(APIView):
     @extend_schema(request=shapes.ChoiceIn, responses=shapes.DeletedOut, tags=TAGS)
     def post(self, request: Request) -> Response:
         """Into the bin for a minute, then erased with the files."""
-        given = _cleaned(shapes.ChoiceIn(data=request.data))
+        given = cleaned(shapes.ChoiceIn(data=request.data))
         return Response(asdict(binning.bin_outputs(chosen(given))))
 
 
@@ -69,7 +63,7 @@ class UndoView(APIView):
     @extend_schema(request=shapes.PictureUndoIn, responses=shapes.ChangedOut, tags=TAGS)
     def post(self, request: Request) -> Response:
         """Brings back what one deletion took."""
-        undo = _cleaned(shapes.PictureUndoIn(data=request.data))["undo"]
+        undo = cleaned(shapes.PictureUndoIn(data=request.data))["undo"]
         return Response({"count": binning.restore_outputs(undo)})
 
 
@@ -79,7 +73,7 @@ class ZipView(APIView):
     )
     def post(self, request: Request) -> StreamingHttpResponse:
         """The pictures as one archive, sent while it is packed."""
-        given = _cleaned(shapes.ZipIn(data=request.data))
+        given = cleaned(shapes.ZipIn(data=request.data))
         return send(request._request, archive.chunks(chosen(given), recipes=given["recipes"]), "pictures.zip")
 
 
@@ -90,7 +84,7 @@ class BoardsView(APIView):
 
     @extend_schema(operation_id="boards_create", request=shapes.BoardIn, responses={201: shapes.BoardOut}, tags=TAGS)
     def post(self, request: Request) -> Response:
-        made = services.make_board(_cleaned(shapes.BoardIn(data=request.data))["name"])
+        made = services.make_board(cleaned(shapes.BoardIn(data=request.data))["name"])
         return Response(shapes.BoardOut(services.boards().get(pk=made.pk)).data, status=201)
 
 
@@ -99,7 +93,7 @@ class BoardView(APIView):
     def patch(self, request: Request, board_id: int) -> Response:
         """Another name."""
         board = services.get_board(board_id)
-        services.rename_board(board, _cleaned(shapes.BoardIn(data=request.data))["name"])
+        services.rename_board(board, cleaned(shapes.BoardIn(data=request.data))["name"])
         return Response(shapes.BoardOut(services.boards().get(pk=board.pk)).data)
 
     @extend_schema(responses={204: None}, tags=TAGS)
@@ -112,14 +106,14 @@ class BoardView(APIView):
 class BoardAddView(APIView):
     @extend_schema(request=shapes.ChoiceIn, responses=shapes.ChangedOut, tags=TAGS)
     def post(self, request: Request, board_id: int) -> Response:
-        given = _cleaned(shapes.ChoiceIn(data=request.data))
+        given = cleaned(shapes.ChoiceIn(data=request.data))
         return Response({"count": services.add_to_board(services.get_board(board_id), chosen(given))})
 
 
 class BoardRemoveView(APIView):
     @extend_schema(request=shapes.ChoiceIn, responses=shapes.ChangedOut, tags=TAGS)
     def post(self, request: Request, board_id: int) -> Response:
-        given = _cleaned(shapes.ChoiceIn(data=request.data))
+        given = cleaned(shapes.ChoiceIn(data=request.data))
         return Response({"count": services.take_off_board(services.get_board(board_id), chosen(given))})
 
 
@@ -139,7 +133,7 @@ class RuleView(APIView):
     @extend_schema(request=shapes.RuleShape, responses=shapes.RuleShape, tags=TAGS)
     def put(self, request: Request) -> Response:
         """Favourites, pictures on a board and those kept as photos stay whatever the rule says."""
-        given = _cleaned(shapes.RuleShape(data=request.data))
+        given = cleaned(shapes.RuleShape(data=request.data))
         return Response(shapes.RuleShape(cleaning.set_rule(**given)).data)
 
 
@@ -163,7 +157,7 @@ class SyntheticView(APIView):
     )
     def post(self, request: Request, character_id: str) -> Response:
         """Asks for 1 to 8 training pictures, drawn with the character's active LoRA."""
-        given = _cleaned(shapes.SyntheticIn(data=request.data))
+        given = cleaned(shapes.SyntheticIn(data=request.data))
         character = get_character(character_id)
         made = staging.start(character=character, correlation_id=correlation.current(), **given)
         return Response(GenerationJobSerializer(made).data, status=201)
@@ -174,7 +168,7 @@ class SyntheticKeepView(APIView):
     def post(self, request: Request, character_id: str) -> Response:
         """Copies waiting pictures to the character's photos, as synthetic."""
         waiting = staging.waiting(get_character(character_id))
-        given = _cleaned(shapes.ChoiceIn(data=request.data))
+        given = cleaned(shapes.ChoiceIn(data=request.data))
         return Response(asdict(staging.keep(waiting.filter(pk__in=chosen(given).values("pk")))))
 
 
@@ -183,5 +177,5 @@ class SyntheticDiscardView(APIView):
     def post(self, request: Request, character_id: str) -> Response:
         """Throws waiting pictures away; the answer can undo it for a minute."""
         waiting = staging.waiting(get_character(character_id))
-        given = _cleaned(shapes.ChoiceIn(data=request.data))
+        given = cleaned(shapes.ChoiceIn(data=request.data))
         return Response(asdict(staging.discard(waiting.filter(pk__in=chosen(given).values("pk")))))

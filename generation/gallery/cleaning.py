@@ -8,9 +8,9 @@ from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
 from generation.gallery import binning
-from generation.gallery.binning import Binned
 from generation.models import Board, CleanupRule, Generation, Output
 from isengard import storage
+from isengard.binning import Binned
 from isengard.errors import Invalid
 from isengard.jobs.models import Job
 

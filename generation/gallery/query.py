@@ -4,7 +4,7 @@ A cursor is opaque to everybody else: a side and the sort key of the picture the
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from characters.models import Character
 from generation.models import Board, Generation, Output, OutputQuerySet, words_of
 from isengard.engine.tools import TOOLS
 from isengard.errors import Invalid
-from isengard.grids import LAST
+from isengard.grids import LAST, flag, require_offered, told
 from isengard.keyset import beyond
 from training.models import Lora
 
@@ -69,25 +69,19 @@ class Filter:
         names = ("character", "lora", "board", "kind", "rating", "since", "until")
         text = {name: str(data.get(name) or "").strip() for name in names}
         sort = str(data.get("sort") or "newest")
-        _offered("kind", text["kind"], KINDS)
-        _offered("rating", text["rating"], "12345")
-        _offered("sort", sort, SORTS)
+        require_offered("kind", text["kind"], KINDS)
+        require_offered("rating", text["rating"], "12345")
+        require_offered("sort", sort, SORTS)
         if not (text["board"].isascii() and text["board"].isdigit() and len(text["board"]) < 10):
-            _offered("board", text["board"], ())
+            require_offered("board", text["board"], ())
         for name in ("since", "until"):
             _day(text[name])
-        favourite = str(data.get("favourite") or "").lower() in {"1", "true", "on", "yes"}
-        return cls(q=str(data.get("q") or "").strip()[:LONGEST_SEARCH], favourite=favourite, sort=sort, **text)
+        words = str(data.get("q") or "").strip()[:LONGEST_SEARCH]
+        return cls(q=words, favourite=flag(data, "favourite"), sort=sort, **text)
 
     def params(self) -> dict[str, str]:
         """The query parameters that say the same, without those that say nothing."""
-        given = {name: "1" if value is True else value for name, value in asdict(self).items() if value}
-        return {name: value for name, value in given.items() if (name, value) != ("sort", "newest")}
-
-
-def _offered(name: str, value: str, offered: Any) -> None:
-    if value and value not in offered:
-        raise Invalid("bad_filter", f"{value[:40]!r} is not a {name} to choose by. Use one of: {', '.join(offered)}.")
+        return told(self)
 
 
 def _day(text: str) -> date | None:

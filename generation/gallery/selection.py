@@ -1,31 +1,20 @@
-"""Which pictures a bulk action is meant for: named ones, or all that a filter finds. Both skins choose with it.
-
-`image_ids` in forms and `output_ids` in the API (as `gen-0123456789ab-0`, at most 2,000), or `all=1` with the
-parameters of `Filter` and `except_ids`."""
+"""Which pictures a bulk action is meant for (isengard/selections.py): `image_ids` in forms, `output_ids` in the API, as
+`gen-0123456789ab-0`, or all that `Filter` finds."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from characters.browse.selection import MOST_FOUND, listed
 from generation.gallery import query
 from generation.models import Output, OutputQuerySet
-from isengard.errors import Invalid
+from isengard import selections
 
 NAME = re.compile(r"(gen-[0-9a-f]{12})-(\d{1,5})")
 
 
 def chosen(data: Any) -> OutputQuerySet:
     """The pictures of a selection, in no order. Invalid: none named, too many, or a filter that nobody offers."""
-    if not isinstance(data, Mapping):
-        raise Invalid("nothing_chosen", "Name the pictures in an object: output_ids, or all with a filter.")
-    if str(data.get("all") or "").lower() in {"1", "true", "on"}:
-        return _found(data)
-    ids = listed(data, "image_ids") or listed(data, "output_ids")
-    if not ids:
-        raise Invalid("nothing_chosen", "Choose at least one picture first.")
-    named: OutputQuerySet = Output.objects.filter(pk__in=keys(ids))
-    return named
+    return selections.chosen(data, "picture", ("image_ids", "output_ids"), _named, _found)
 
 
 def keys(ids: list[str]) -> list[int]:
@@ -36,8 +25,9 @@ def keys(ids: list[str]) -> list[int]:
     return [known[name] for name in dict.fromkeys(wanted) if name in known]
 
 
-def _found(data: Mapping[str, Any]) -> OutputQuerySet:
-    outputs = query.found(query.Filter.of(data)).exclude(pk__in=keys(listed(data, "except_ids")))
-    if outputs.order_by()[MOST_FOUND : MOST_FOUND + 1].exists():
-        raise Invalid("too_many", f"More than {MOST_FOUND:,} pictures at once are too many. Narrow the filter first.")
-    return outputs
+def _named(ids: list[str]) -> OutputQuerySet:
+    return Output.objects.filter(pk__in=keys(ids))
+
+
+def _found(data: Mapping[str, Any], but: list[str]) -> OutputQuerySet:
+    return query.found(query.Filter.of(data)).exclude(pk__in=keys(but))

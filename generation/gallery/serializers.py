@@ -4,9 +4,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from characters.browse.selection import MOST_NAMED
 from generation.gallery import query, services
 from generation.models import Output
+from isengard.selections import MOST_NAMED
 
 Data = dict[str, Any]
 

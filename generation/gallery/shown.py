@@ -8,13 +8,13 @@ from django.urls import reverse
 from characters.models import Character
 from characters.shown import hub
 from generation import shown as generations
-from generation.gallery import binning, query, services
+from generation.gallery import query, services
 from generation.gallery.answers import undo_url
 from generation.gallery.query import Filter
 from generation.gallery.selection import keys
 from generation.models import Board, Output
 from generation.services import is_busy
-from isengard import grids
+from isengard import binning, grids
 from isengard.grids import PAGE
 from training.models import Lora
 

@@ -11,8 +11,8 @@ from characters.captions.text import PLACEHOLDER
 from characters.models import Character
 from generation import keeping, services
 from generation.gallery import binning
-from generation.gallery.binning import Binned
 from generation.models import Generation, Output
+from isengard.binning import Binned
 
 MOST = 8
 # Framing and setting differ from picture to picture, or a training would learn one of them as a part of the person.

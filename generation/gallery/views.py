@@ -5,12 +5,12 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from characters.access import get_character
-from characters.browse.selection import listed
 from generation.gallery import query, selection, services, shown
 from generation.models import Output
 from isengard import grids, lists
 from isengard.errors import Invalid, NotFound
 from isengard.htmx import render_page
+from isengard.selections import listed
 
 grid, block, tiles = grids.views(shown, "generation/gallery", "pictures:filtered")
 

@@ -22,6 +22,7 @@ from isengard.jobs.serializers import (
     JobListSerializer,
     progress_of,
 )
+from isengard.parsers import cleaned
 
 
 class ListQuery(serializers.Serializer[Any]):
@@ -42,9 +43,7 @@ class EventQuery(serializers.Serializer[Any]):
 
 def query_of(request: Request, shape: type[serializers.Serializer[Any]]) -> dict[str, Any]:
     """The query string, checked and with defaults; errors become a 422."""
-    query = shape(data=request.query_params.dict())
-    query.is_valid(raise_exception=True)
-    return dict(query.validated_data)
+    return cleaned(shape(data=request.query_params.dict()))
 
 
 class JobsView(APIView):
@@ -127,9 +126,8 @@ class AskView(APIView):
     @extend_schema(operation_id="jobs_ask", request=AskSerializer, responses=JobDetailSerializer, tags=["jobs"])
     def post(self, request: Request, job_id: str) -> Response:
         """Has a running training save or sample after the step it is at."""
-        wanted = AskSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        job = services.ask(job=get_job(job_id), what=wanted.validated_data["what"])
+        what = cleaned(AskSerializer(data=request.data))["what"]
+        job = services.ask(job=get_job(job_id), what=what)
         return Response(JobDetailSerializer(job).data)
 
 

@@ -10,6 +10,7 @@ from rest_framework.views import APIView
 
 from isengard.logs import correlation
 from isengard.logs.serializers import ClientLogs, Received
+from isengard.parsers import cleaned
 from isengard.throttles import FairUse
 
 log = logging.getLogger("isengard.client")
@@ -22,9 +23,7 @@ class ClientLogsView(APIView):
     @extend_schema(request=ClientLogs, responses={201: Received}, tags=["logs"])
     def post(self, request: Request) -> Response:
         """Writes each entry to the service log, redacted. At most 100 entries a request."""
-        serializer = ClientLogs(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        entries: list[dict[str, Any]] = serializer.validated_data["entries"]
+        entries: list[dict[str, Any]] = cleaned(ClientLogs(data=request.data))["entries"]
         for entry in entries:
             _write(entry)
         return Response({"received": len(entries), "correlation_id": correlation.current()}, status=201)

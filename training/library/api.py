@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from characters.access import get_character
 from isengard import files
+from isengard.parsers import cleaned
 from isengard.throttles import FairUse
 from training import access, loras
 from training import services as training
@@ -61,9 +62,7 @@ class LoraUploadView(APIView):
     )
     def post(self, request: Request) -> Response:
         """A FLUX.1 LoRA of any key style as a version of a character. `report` says what was recognised in it."""
-        asked = LoraUploadSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        given = asked.validated_data
+        given = cleaned(LoraUploadSerializer(data=request.data))
         character = get_character(given["character_id"]) if given.get("character_id") else None
         file = given["file"]
         with receiving.received(file, file.name) as path:
@@ -92,9 +91,7 @@ class LoraView(APIView):
     def patch(self, request: Request, lora_id: str) -> Response:
         """Renames a LoRA, or sets how strongly it acts where nothing else is said."""
         lora = access.get_lora(lora_id)
-        asked = LoraChangeSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        given = asked.validated_data
+        given = cleaned(LoraChangeSerializer(data=request.data))
         services.change(lora=lora, name=given.get("name"), strength=given.get("default_strength"))
         return _shown(lora)
 
