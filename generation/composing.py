@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from characters.captions.text import PLACEHOLDER
 from generation import dynamic, styles, wildcards
@@ -12,7 +12,6 @@ from training.prompts import insert_trigger
 
 MAX_PROMPT = 2000
 SEEDS = 2**31
-SeedMode = Literal["increment", "random", "locked"]
 SEED_MODES: dict[str, str] = {"increment": "One after another", "random": "All random", "locked": "All the same"}
 
 
