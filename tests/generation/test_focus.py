@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from generation import grid
 from generation.models import Board, PromptStyle
 from tests.pages.rows import HTMX, add_output, pictured
 
@@ -40,6 +41,14 @@ def test_what_stops_a_request_leaves_the_focus_in_its_place(client: Client, db: 
     assert stop in ids(client.get(asked.get_absolute_url()).content.decode())
     after = client.post(reverse("generation:cancel", args=[asked.job.public_id]), headers=HTMX).content.decode()
     assert stop in ids(after) and "Try again" in after
+
+
+def test_what_stops_a_grid_leaves_the_focus_in_its_place(client: Client, db: None, volume: Path) -> None:
+    asked = grid.start_grid(axes=[grid.Axis("steps", ("4", "8"))], prompt="a portrait", base="pocket")
+    stop, url = f"stop-{asked.job.public_id}", reverse("generation:grid", args=[asked.job.public_id])
+    for _ in range(2):
+        assert client.get(url).content.decode().count(f'id="{stop}"') == 1
+        client.post(reverse("generation:cancel", args=[asked.job.public_id]), headers=HTMX)
 
 
 def test_a_picture_deleted_on_a_card_leaves_the_focus_in_its_place(client: Client, db: None, volume: Path) -> None:
