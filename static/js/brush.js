@@ -1,5 +1,6 @@
 // The mask's brush: strokes of Signature Pad on a canvas that is the mask itself, white on black, over the photo.
-// Strokes are kept in the page's pixels, so that they can be undone and drawn again when the page changes its width.
+// Strokes are kept in the page's pixels, so that they can be undone and drawn again when the page changes its width;
+// the form has the mask after each, so that whatever it sends before the end takes them along.
 
 import SignaturePad from "../vendor/signature_pad/signature_pad.min.js";
 
@@ -7,10 +8,8 @@ function start(form) {
   const canvas = form.querySelector("canvas"), context = canvas.getContext("2d"), base = form.querySelector("[data-brush-base]");
   const pad = new SignaturePad(canvas, { backgroundColor: "#000", throttle: 0, minDistance: 1 });
   let width = 0;
-  const pick = () => {
-    const size = Number(form.elements.size.value);
-    Object.assign(pad, { penColor: form.elements.brush.value, minWidth: size / 2, maxWidth: size / 2, dotSize: size / 2 });
-  };
+  const half = () => Number(form.elements.size.value) / 2;
+  const pick = () => Object.assign(pad, { penColor: form.elements.brush.value, minWidth: half(), maxWidth: half(), dotSize: half() });
   const draw = (strokes) => {
     context.setTransform(1, 0, 0, 1, 0, 0);
     pad.clear();
@@ -29,15 +28,16 @@ function start(form) {
     width = canvas.clientWidth;
     draw(strokes);
   };
-  const send = (blob) => {
+  const keep = (then) => canvas.toBlob((blob) => {
     const files = new DataTransfer();
     files.items.add(new File([blob], "mask.png", { type: "image/png" }));
     form.elements.mask.files = files.files;
-    form.requestSubmit();
-  };
+    then?.();
+  }, "image/png");
   form.addEventListener("input", pick);
-  form.querySelector("[data-brush-undo]").addEventListener("click", () => draw(pad.toData().slice(0, -1)));
-  form.querySelector("[data-brush-save]").addEventListener("click", () => canvas.toBlob(send, "image/png"));
+  pad.addEventListener("endStroke", () => keep());
+  form.querySelector("[data-brush-undo]").addEventListener("click", () => { draw(pad.toData().slice(0, -1)); keep(); });
+  form.querySelector("[data-brush-save]").addEventListener("click", () => keep(() => form.requestSubmit()));
   (base ? base.decode() : Promise.resolve()).then(() => new ResizeObserver(fit).observe(canvas));
 }
 

@@ -70,9 +70,19 @@ def test_hires_fix_draws_larger(page: Page) -> None:
     expect(newest(page).locator("[data-viewer-item] img")).to_have_attribute("width", "192", timeout=PATIENCE)
 
 
+BRIGHT_WHERE_PAINTED = """() => {
+  const canvas = document.querySelector(".brush-stage canvas"), scale = canvas.width / canvas.clientWidth;
+  return canvas.getContext("2d").getImageData(60 * scale, 45 * scale, 1, 1).data[0] > 128;
+}"""
+
+
 def test_a_painted_part_is_drawn_anew(page: Page, drawn: str) -> None:
     page.goto(f"/generate?tool=inpaint&from={drawn}&picture=0")
     stroke(page, page.locator(".brush-stage canvas"))
+    page.locator("summary", has_text="Mark a box by numbers").click()
+    page.get_by_test_id("box-add").click()
+    expect(page.locator("[data-brush-base]")).to_have_count(1)
+    page.wait_for_function(BRIGHT_WHERE_PAINTED)
     page.get_by_test_id("generate-btn").click()
     expect(newest(page)).to_contain_text("Inpaint")
     expect(newest(page).locator("[data-viewer-item]")).to_be_visible(timeout=PATIENCE)
