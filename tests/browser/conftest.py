@@ -195,7 +195,7 @@ def stroke(page: Page, canvas: Locator) -> None:
 def trained(live: str) -> str:
     """A LoRA that a training of the sample character ended with, from whichever test trained first; its id."""
     if not _trained_here(live):
-        completed(live, start_training(live, 100))
+        completed(live, start_training(live, 100, batch_size=1))
     return _trained_here(live)[0]
 
 

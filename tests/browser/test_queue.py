@@ -11,7 +11,7 @@ from tests.browser.conftest import TRAINING_SECONDS, ask, start_training
 pytestmark = pytest.mark.browser
 LONG = TRAINING_SECONDS * 1000
 # Enough that the first still learns when the others have been put in order.
-STEPS = 400
+STEPS = 240
 
 
 def wait_for_one(live: str, seed: int, steps: int = STEPS) -> str:

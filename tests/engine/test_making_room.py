@@ -19,6 +19,7 @@ from isengard.engine.sampling import generate
 from isengard.engine.specs import BaseModel, GenerateSpec, LoraRef
 from tests.engine.conftest import Events
 
+pytestmark = pytest.mark.integration
 Draw = Callable[..., GenerateSpec]
 
 

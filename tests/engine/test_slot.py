@@ -18,6 +18,7 @@ from isengard.engine.pipelines import Registry
 from isengard.engine.sampling import Look, draw
 from isengard.engine.specs import BaseModel, LoraRef
 
+pytestmark = pytest.mark.integration
 FAST = speed.get("fast")
 
 
