@@ -37,8 +37,8 @@ function takeAll(jobs) {
   const ended = [...states.keys()].filter((job) => !TERMINAL.has(states.get(job)) && !active.has(job));
   for (const job of ended) { states.delete(job); nudge({ job }, true); }
   for (const message of jobs) take(message, !listed);
+  if (ended.length || (!listed && jobs.some(({ job }) => !watching(job).length))) tellLists(); // or begun while the page was on its way
   listed = true;
-  if (ended.length) tellLists();
 }
 function take(message, quiet) {
   const { job, state } = message, before = states.get(job), changed = state !== undefined && before !== state;

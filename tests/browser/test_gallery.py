@@ -2,10 +2,11 @@
 and brought back; training pictures are kept and thrown away."""
 
 import re
+import time
 import zipfile
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 from tests.browser.conftest import TRAINING_SECONDS, ask, completed, sample_character
 
@@ -122,10 +123,18 @@ def test_one_picture_is_cancelled_by_keyboard_and_the_gallery_fills_itself_with_
     page.goto("/pictures?q=fills+itself")
     expect(page.get_by_text("No matching pictures")).to_be_visible()
     config = {"prompt": "a gallery fills itself", "base_model": "pocket", "steps": 80, "seed": 5}
-    other = page.context.new_page()
+    other, asked = page.context.new_page(), []
+
+    def late(socket: WebSocketRoute) -> None:
+        """It opens when the request, which the page was made without, is already being drawn."""
+        asked.append(ask(live, "/api/generation", {"config": config, "count": 3})["id"])
+        while ask(live, f"/api/jobs/{asked[0]}")["status"] == "queued":
+            time.sleep(0.1)
+        socket.connect_to_server()
+
+    other.route_web_socket(re.compile("/ws/jobs/$"), late)
     other.goto("/generate")
-    job = ask(live, "/api/generation", {"config": config, "count": 3})["id"]
-    card = other.locator(f"#{job}")
+    card = other.locator("article").first
     last = card.get_by_role("button", name="Cancel this picture").nth(2)
     last.focus()
     other.keyboard.press("Enter")
