@@ -37,7 +37,7 @@ function takeAll(jobs) {
   const ended = [...states.keys()].filter((job) => !TERMINAL.has(states.get(job)) && !active.has(job));
   for (const job of ended) { states.delete(job); nudge({ job }, true); }
   for (const message of jobs) take(message, !listed);
-  if (ended.length || (!listed && jobs.some(({ job }) => !watching(job).length))) tellLists(); // or begun while the page was on its way
+  if (ended.length || (!listed && jobs.some(({ job }) => !document.querySelector(`[data-job="${job}"], [data-job-id="${job}"]`)))) tellLists(); // or begun while the page was on its way
   listed = true;
 }
 function take(message, quiet) {

@@ -72,6 +72,8 @@ def test_a_job_is_moved_by_keyboard_alone(page: Page, live: str) -> None:
     for waits in (second, third):
         ask(live, f"/api/jobs/{waits}/pause", {})
     page.goto("/queue")
+    # Its start makes the list anew, which may take a pressed button away with its answer.
+    expect(page.locator(f"#queue article[data-job={blocker}]")).to_be_visible(timeout=LONG)
     in_line(page, second, third)
     page.locator(f"#up-{third}").focus()
     page.keyboard.press("Enter")
