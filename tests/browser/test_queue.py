@@ -44,7 +44,6 @@ def test_three_wait_the_last_is_dragged_first_and_the_running_one_is_paused_and_
     expect(running).to_be_visible(timeout=LONG)
     in_line(page, second, third)
     drag(page, third, second)
-    expect(page.get_by_text("The order was changed.")).to_be_visible()
     in_line(page, third, second)
 
     expect(running.locator("[data-job-text=steps]")).to_have_text(re.compile(rf"^[1-9]\d* of {STEPS}$"), timeout=LONG)
@@ -77,7 +76,6 @@ def test_a_job_is_moved_by_keyboard_alone(page: Page, live: str) -> None:
     in_line(page, second, third)
     page.locator(f"#up-{third}").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("was moved")).to_be_visible()
     in_line(page, third, second)
     for waits in (blocker, second, third):
         ask(live, f"/api/jobs/{waits}/cancel", {})
